@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run_alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
-    """Run a subcommand as a command called `name`; `defaults` are further arguments of it."""
+    """Run a subcommand as a program called `name`; `defaults` are further arguments of it."""
     parser = argparse.ArgumentParser(prog=name, description=command.HELP)
     command.add(parser)
     parser.set_defaults(run=command.run, **defaults)

@@ -45,9 +45,10 @@ def run(_arguments: argparse.Namespace) -> int:
     with as_file(files(__package__) / "demo_project") as source:
         shutil.copytree(source, project, dirs_exist_ok=True, ignore=without_caches)
     print(f"\n$ cd {project}\n$ {' '.join(COMMAND)}", flush=True)
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(_USER_SETTINGS)
-    }
+    environment = {}
+    for name, value in os.environ.items():
+        if not name.startswith(_USER_SETTINGS):
+            environment[name] = value
     command, environment = interpreter.start("-m", *COMMAND, environ=environment)
     status = subprocess.run(command, cwd=project, env=environment, check=False).returncode
     print(f"\nThe project stays in {project} until you delete it.")

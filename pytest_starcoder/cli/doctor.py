@@ -117,6 +117,7 @@ def _run_deep_check(settings: Settings, file: Path) -> None:
     probes: list[dict[str, object]] = []
     with Client(make_backend(settings), settings) as client:
         report = _environment(client) | {"probes": probes}
+        # Also before the first probe: a file that cannot be written is no surprise at the end.
         _write_report(report, file)
         for result in run_probes(client):
             label = PROBE_LABELS.get(result.name, result.name)
@@ -160,7 +161,9 @@ def _environment(client: Client) -> dict[str, object]:
 def _public_name(name: str) -> str:
     """Return a model's name without folders of this machine, or the registry it comes from."""
     *folders, last = name.replace("\\", "/").split("/")
-    if not folders or is_model_file(name) or re.match(r"[~.]|$|[A-Za-z]:$", folders[0]):
+    # A path begins with the home folder, a dot, the root or a drive of Windows.
+    is_path = folders and re.match(r"[~.]|$|[A-Za-z]:$", folders[0])
+    if not folders or is_path or is_model_file(name):
         return last
     owner = folders[-1]
     is_registry = re.search(r"[.:]", owner)

@@ -106,12 +106,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     problems = read_problems(arguments.benchmark, arguments.data)
     chosen = problems[: arguments.limit]
+    evaluation = Evaluation(arguments.benchmark, "", "", Sampling(), (), len(problems))
     if arguments.completions:
-        evaluation = Evaluation(arguments.benchmark, "", "", Sampling(), (), len(problems))
         samples = read_recorded_samples(arguments.completions, chosen)
     else:
-        evaluation, samples = _ask_model(arguments, settings, chosen)
-        evaluation = replace(evaluation, total_problems=len(problems))
+        evaluation, samples = _ask_model(arguments, settings, chosen, evaluation)
     evaluation = _run_samples(evaluation, chosen, samples, Level(settings.confinement))
     print(printable("\n".join(terminal_lines(evaluation))))
     for path in arguments.report:
@@ -123,6 +122,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raise ConfigError for invalid arguments: an hour of measuring must not end in one."""
+    _check_sampling(arguments)
+    for path in arguments.report:
+        if path.suffix not in REPORTS:
+            raise ConfigError(
+                f"A report cannot be written as {path.name}.", "Use the suffix .json or .md."
+            )
+        _check_writable(path)
+    if arguments.plot:
+        check_drawable(arguments.plot)
+        _check_writable(arguments.plot)
+
+
+def _check_sampling(arguments: argparse.Namespace) -> None:
     temperature = arguments.temperature
     if arguments.greedy and (arguments.samples > 1 or temperature):
         raise ConfigError(
@@ -134,15 +146,6 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(
             "A temperature of 0 gives the same answer each time.", "Leave --samples out."
         )
-    for path in arguments.report:
-        if path.suffix not in REPORTS:
-            raise ConfigError(
-                f"A report cannot be written as {path.name}.", "Use the suffix .json or .md."
-            )
-        _check_writable(path)
-    if arguments.plot:
-        check_drawable(arguments.plot)
-        _check_writable(arguments.plot)
 
 
 def _check_writable(path: Path) -> None:
@@ -156,47 +159,65 @@ def _check_writable(path: Path) -> None:
 
 
 def _ask_model(
-    arguments: argparse.Namespace, settings: Settings, problems: Sequence[Problem]
+    arguments: argparse.Namespace,
+    settings: Settings,
+    problems: Sequence[Problem],
+    evaluation: Evaluation,
 ) -> tuple[Evaluation, list[Sample]]:
-    """Return the answers of the configured model, those of earlier runs included."""
-    temperature = arguments.temperature
-    if temperature is None:
-        temperature = 0.0 if arguments.greedy else DEFAULT_TEMPERATURE
+    """Return the answers of the configured model, those of earlier runs included.
+
+    They come with `evaluation`, completed by the model and the cost of its answers.
+    """
     # Cached answers would be measured as fast; the file of answers is the memory here.
     with Client.from_settings(replace(settings, cache="off")) as client:
         model = client.model()
         prefix = prompt_prefix(model, settings.family) if arguments.prompted else ""
-        sampling = Sampling(arguments.samples, temperature, prefix=prefix)
-        name = re.sub(r"[^\w.-]+", "-", model.name.rpartition("/")[2])
-        path = arguments.output or Path(f"{arguments.benchmark}-{name}.jsonl")
+        sampling = Sampling(arguments.samples, _temperature(arguments), prefix=prefix)
+        path = arguments.output or _default_output(arguments.benchmark, model.name)
         file = SampleFile(path, arguments.benchmark, model, sampling)
-        tasks = {problem.task for problem in problems}
-        existing = 0  # the file may have answers of a larger earlier run
-        for sample in file.samples:
-            if sample.task in tasks and sample.number < sampling.samples:
-                existing += 1
-        total = len(problems) * sampling.samples
-        try:
-            with _progress(f"asking {model.name}", total, existing) as progress:
-                samples = collect_samples(client, problems, file, lambda _: progress.step())
-        except KeyboardInterrupt:
-            print(
-                f"The answers so far are in {path}; run the same command again to continue.",
-                file=sys.stderr,
-            )
-            raise
-        evaluation = Evaluation(
-            arguments.benchmark,
-            model.name,
-            client.backend.label,
-            sampling,
-            (),
-            len(problems),
+        samples = _collect(client, problems, file)
+        evaluation = replace(
+            evaluation,
+            model=model.name,
+            backend=client.backend.label,
+            sampling=sampling,
             seconds_asking=sum(sample.seconds for sample in samples),
             tokens=sum(sample.tokens for sample in samples),
             is_demo=settings.model == "demo",
         )
     return evaluation, samples
+
+
+def _temperature(arguments: argparse.Namespace) -> float:
+    if arguments.temperature is not None:
+        return float(arguments.temperature)
+    return 0.0 if arguments.greedy else DEFAULT_TEMPERATURE
+
+
+def _default_output(benchmark: str, model_name: str) -> Path:
+    _, _, name = model_name.rpartition("/")
+    safe_name = re.sub(r"[^\w.-]+", "-", name)
+    return Path(f"{benchmark}-{safe_name}.jsonl")
+
+
+def _collect(client: Client, problems: Sequence[Problem], file: SampleFile) -> list[Sample]:
+    """Ask for the missing answers, with a progress line."""
+    tasks = {problem.task for problem in problems}
+    existing = 0
+    for sample in file.samples:
+        # The file may have answers of a larger earlier run.
+        if sample.task in tasks and sample.number < file.sampling.samples:
+            existing += 1
+    total = len(problems) * file.sampling.samples
+    try:
+        with _progress(f"asking {client.model().name}", total, existing) as progress:
+            return collect_samples(client, problems, file, lambda _: progress.step())
+    except KeyboardInterrupt:
+        print(
+            f"The answers so far are in {file.path}; run the same command again to continue.",
+            file=sys.stderr,
+        )
+        raise
 
 
 def _run_samples(

@@ -21,7 +21,8 @@ def add_examples(parser: argparse.ArgumentParser, usage: str, *examples: str) ->
     """Put a one-line usage and examples before the many options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.usage = f"%(prog)s {usage} [SETTING ...]"
-    lines = [f"{parser.description}.", "", "examples:", *(f"  {line}" for line in examples)]
+    indented = [f"  {line}" for line in examples]
+    lines = [f"{parser.description}.", "", "examples:", *indented]
     parser.description = "\n".join(lines)
 
 

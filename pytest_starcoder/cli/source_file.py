@@ -71,5 +71,7 @@ def read_source(name: str) -> SourceFile:
         raise ConfigError(f"{name} is not a text file.", "Name a file of source code.")
     here = Path.cwd().resolve()
     target = path.resolve()
-    shown = target.relative_to(here).as_posix() if target.is_relative_to(here) else path.name
+    shown = path.name  # a model need not know the folders of this machine
+    if target.is_relative_to(here):
+        shown = target.relative_to(here).as_posix()
     return SourceFile(path, shown, text, content.startswith(codecs.BOM_UTF8))

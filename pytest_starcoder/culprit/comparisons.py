@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from pytest_starcoder.culprit.pieces import ChangedText, Kind
+from pytest_starcoder.explain.breakage import BrokenBy
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.git.comparison import ChangedFile, Comparer, Comparison
 from pytest_starcoder.source.git.history import BASE_BRANCHES
@@ -15,17 +16,22 @@ MAX_CHANGED_LINES = 2_000
 """Maximum number of changed lines that are undone piece by piece."""
 
 
+MAX_COMMITS = 50
+"""Maximum number of commits since a test passed for the first of them to be compared with."""
+
+
 @dataclass(frozen=True)
 class Changes:
     """What differs from one state of the repository.
 
-    `since` names that state in a sentence. `left_out` are phrases on changes that cannot be
-    undone.
+    `since` names that state in a sentence, and `commit` is its hash. `left_out` are phrases on
+    changes that cannot be undone.
     """
 
     since: str
     files: tuple[ChangedText, ...]
     left_out: tuple[str, ...] = ()
+    commit: str = ""
 
 
 class Repositories:
@@ -34,25 +40,51 @@ class Repositories:
     def __init__(self, project: Project, conventions: Conventions) -> None:
         self._project = project
         self._conventions = conventions
-        folders = [folder for folder in project.around if project.root.is_relative_to(folder)]
-        self._comparer = Comparer(folders[0] if folders else project.root)
+        self._comparer = Comparer(project.repository)
 
-    def comparisons(self, since: str = "") -> Iterator[Changes]:
+    def comparisons(self, since: str = "", passed: Collection[str] = ()) -> Iterator[Changes]:
         """Yield the changes since the last commit, then since wider states, as far as they exist.
 
-        With `since`, the name of a commit, yield only the changes since then.
+        `passed` are commits at which failing tests have passed. With `since`, the name of a
+        commit, yield only the changes since then.
         """
         if since:
-            yield self._with_worktree(since, since)
+            yield self._with_worktree(self._comparer.commit(since), since)
             return
-        yield self._with_worktree("HEAD", "the last commit")
-        base, name = self._base()
-        if base:
+        head = self._comparer.commit("HEAD")
+        if not head:
+            return
+        yield self._with_worktree(head, "the last commit")
+        last_passed = self._newest(passed)
+        if last_passed and last_passed != head:
+            yield self._with_worktree(last_passed, f"{last_passed[:7]}, where it last passed")
+        base, name = self._base(head)
+        if base and base != last_passed:
             yield self._with_worktree(base, name)
 
-    def _base(self) -> tuple[str, str]:
+    def commit_of(self, changes: Changes, piece: BrokenBy) -> str:
+        """Return the commit that made a piece of a change, with its subject; empty for none."""
+        if changes.commit == self._comparer.commit("HEAD"):
+            return ""
+        file = self._project.file(piece.path)
+        return self._comparer.last_change(changes.commit, file, piece.line, piece.last)
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether the clone may lack the commit to compare with."""
+        return self._comparer.is_shallow()
+
+    def _newest(self, commits: Collection[str]) -> str:
+        """Return the commit that is nearest to HEAD and before it; empty if all are far."""
+        distances = {}
+        for commit in set(commits):
+            distance = len(self._comparer.commits_since(commit))
+            if 0 < distance <= MAX_COMMITS:
+                distances[commit] = distance
+        return min(distances, key=distances.__getitem__, default="")
+
+    def _base(self, head: str) -> tuple[str, str]:
         """Return the commit that the current branch started from and its name, or two blanks."""
-        head = self._comparer.commit("HEAD")
         # What CI checks out of a pull request is its merge with the target branch.
         if self._comparer.commit("HEAD^2"):
             return self._comparer.commit("HEAD^1"), "the target branch"
@@ -66,9 +98,9 @@ class Repositories:
 
     def _with_worktree(self, commit: str, since: str) -> Changes:
         comparison = self._comparer.with_worktree(commit)
-        return self._changes(comparison, since)
+        return self._changes(comparison, since, commit)
 
-    def _changes(self, comparison: Comparison, since: str) -> Changes:
+    def _changes(self, comparison: Comparison, since: str, commit: str) -> Changes:
         left_out = list(comparison.left_out)
         files: list[ChangedText] = []
         changed_lines = 0
@@ -82,7 +114,7 @@ class Repositories:
                 left_out.append(f"{text.path} (beyond {MAX_CHANGED_LINES} changed lines)")
                 continue
             files.append(text)
-        return Changes(since, tuple(files), tuple(left_out))
+        return Changes(since, tuple(files), tuple(left_out), commit)
 
     def _changed_text(self, file: ChangedFile) -> ChangedText:
         path = self._project.path_of(str(file.path))

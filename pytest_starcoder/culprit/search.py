@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
@@ -85,6 +86,15 @@ class Search:
         near = range(piece.line - 1, piece.last + 2) if not piece.new else ()
         return not lines.isdisjoint([*range(piece.line, piece.last + 1), *near])
 
+    def is_only_test(self, found: Found) -> bool:
+        """Return whether tests or data are to blame, and no code that the test runs changed."""
+        kinds = {piece.kind for pieces in found.ways for piece in pieces}
+        if kinds != {"test"}:
+            return False
+        return not any(
+            piece.kind == "code" and self.is_executed(piece) for piece in self._in_order()
+        )
+
     def _ways(self, pieces: Sequence[Piece]) -> list[Pieces]:
         """Return the smallest sets among pieces of one kind."""
         if not pieces:
@@ -163,15 +173,13 @@ class Search:
                 if len(parts) < 2:
                     continue
                 rest = way - {piece}
-
-                def passes(part: Pieces, rest: Pieces = rest) -> bool:
-                    return self._oracle.passes(rest | part)
-
-                smallest = minimize(parts, passes)
-                way = rest | smallest
+                way = rest | minimize(parts, partial(self._passes_with, rest))
         except OutOfTime:
             pass
         return way
+
+    def _passes_with(self, rest: Pieces, part: Pieces) -> bool:
+        return self._oracle.passes(rest | part)
 
 
 def minimize(pieces: Sequence[H], passes: Callable[[frozenset[H]], bool]) -> frozenset[H]:

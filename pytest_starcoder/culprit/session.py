@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from itertools import chain, islice
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
+from pytest_starcoder.culprit.new_tests import new_in_test
 from pytest_starcoder.culprit.order import Order, OrderSearch
 from pytest_starcoder.culprit.pieces import Piece, Pieces
 from pytest_starcoder.culprit.search import Found, Search
@@ -41,6 +43,11 @@ NOT_REPRODUCED = (
     "service, or what another run left behind)"
 )
 
+SHALLOW = (
+    "no change was undone: this clone has no commit to compare with (fetch-depth: 0, or "
+    "GIT_DEPTH: 0, fetches the history)"
+)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -65,6 +72,7 @@ class Named:
     found: Found
     total: int
     targets: list[Target]
+    only_test: bool
 
 
 class UndoSession:
@@ -97,6 +105,7 @@ class UndoSession:
                 pass  # no process can be started, or the user does not want to wait
         for index, order in self._orders.items():
             results[index] = replace(results[index], after=order.after, state=order.state)
+        results = _each_note_once(results)
         first = results[targets[0].index]
         results[targets[0].index] = replace(first, seconds=time.monotonic() - started)
         return results
@@ -128,11 +137,14 @@ class UndoSession:
         """Yield what broke the targets, as far as it is known."""
         context = self._context
         repositories = Repositories(self._project, context.conventions)
-        comparisons = repositories.comparisons(context.since)
-        changes = next((each for each in comparisons if each.files or each.left_out), None)
-        if changes is None and not any(target.earlier for target in targets):
-            return
         tests = [target.test for target in targets]
+        passed = [context.passed[test] for test in tests if test in context.passed]
+        comparisons = repositories.comparisons(context.since, passed)
+        changes = next((each for each in comparisons if each.files), None)
+        if changes is None and not any(target.earlier for target in targets):
+            if os.environ.get("CI") and repositories.is_shallow:
+                yield targets[0], Breakage(note=SHALLOW)
+            return
         earlier = list(chain.from_iterable(target.earlier for target in targets))
         collected = list(dict.fromkeys([*earlier, *tests]))
         with Trials(context.launch, collected, deadline, self._level) as trials:
@@ -160,12 +172,13 @@ class UndoSession:
                 named, open_targets, notes = self._search_changes(
                     changes, bench, open_targets, baseline
                 )
+                yield from notes
                 for each in named:
                     breakage = self._describe(each, causes, bench, deadline, trials)
+                    breakage = _with_commits(breakage, changes, repositories)
                     for target in each.targets:
                         yield target, breakage
-                yield from notes
-                changes = next(comparisons, None)
+                changes = next((each for each in comparisons if each.files), None)
 
     def _find_order(self, target: Target, trials: Trials, deadline: Deadline) -> Order:
         """Find the shortest list of earlier tests after which a test fails."""
@@ -206,9 +219,14 @@ class UndoSession:
             if known is not None:
                 known.targets.append(target)
                 continue
-            found = Search(bench, oracle, target.executed).find()
-            if found.ways and not self._is_flaky(bench, oracle):
-                named.append(Named(changes, found, total, [target]))
+            search = Search(bench, oracle, target.executed)
+            found = search.find()
+            reason = new_in_test(target.test, found, changes.files)
+            if reason:
+                notes.append((target, Breakage(note=f"{reason} since {changes.since}")))
+            elif found.ways and not self._is_flaky(bench, oracle):
+                only_test = search.is_only_test(found)
+                named.append(Named(changes, found, total, [target], only_test))
             elif found.unfinished:
                 notes.append((target, _out_of_time(found, changes)))
             elif not found.ways and found.all is Verdict.FAILS:
@@ -256,7 +274,7 @@ class UndoSession:
         is_file = "::" not in named.targets[0].test
         if is_file:
             confirmed = [target.test for target in named.targets]
-            passed = set(confirmed)
+            passed, failed = set(confirmed), set[str]()
         else:
             failing_ids = list(islice((each for each in failing if each in quick), MAX_FAILING))
             neighbour_ids = list(islice(neighbours, MAX_NEIGHBOURS))
@@ -272,6 +290,7 @@ class UndoSession:
                 sandbox=self._level,
             )
             passed = {outcome.nodeid for outcome in outcomes if outcome.outcome == "passed"}
+            failed = {outcome.nodeid for outcome in outcomes if outcome.failed}
             confirmed = failing_ids
             if not passed.issuperset(target.test for target in named.targets):
                 return Breakage(note="undoing changes gives different results each time")
@@ -283,10 +302,11 @@ class UndoSession:
             failing=tuple(nodeid for nodeid in confirmed if nodeid in passed),
             still=tuple(nodeid for nodeid in confirmed if nodeid not in passed),
             passing=tuple(nodeid for nodeid in neighbours if nodeid in passed),
-            needing=(),
+            needing=tuple(nodeid for nodeid in neighbours if nodeid in failed),
             total=named.total,
             files=len({file.path for file in changes.files if file.kind != "data"}),
             harmless=found.harmless,
+            only_test=named.only_test,
             left_out=changes.left_out,
             tried=bench.tried,
             level=str(trials.level),
@@ -294,6 +314,25 @@ class UndoSession:
 
     def _described(self, pieces: Pieces) -> tuple[BrokenBy, ...]:
         return tuple(map(_broken_by, _in_order(pieces)))
+
+
+def _with_commits(breakage: Breakage, changes: Changes, repositories: Repositories) -> Breakage:
+    """Add the commit that made each piece."""
+    pieces = []
+    for piece in breakage.pieces:
+        pieces.append(replace(piece, commit=repositories.commit_of(changes, piece)))
+    return replace(breakage, pieces=tuple(pieces))
+
+
+def _each_note_once(breakages: Sequence[Breakage]) -> list[Breakage]:
+    """Return the breakages without notes that an earlier one has."""
+    notes = {""}
+    different = []
+    for breakage in breakages:
+        repeated = breakage.note in notes
+        notes.add(breakage.note)
+        different.append(replace(breakage, note="") if repeated else breakage)
+    return different
 
 
 def _in_order(pieces: Iterable[Piece]) -> list[Piece]:

@@ -24,7 +24,9 @@ def published_results() -> Published:
 
 def terminal_lines(evaluation: Evaluation) -> list[str]:
     """Return the lines that the terminal shows."""
-    scores = [f"pass@{k} {100 * score:.1f} %" for k, score in evaluation.pass_at().items()]
+    scores = []
+    for k, score in evaluation.pass_at().items():
+        scores.append(f"pass@{k} {100 * score:.1f} %")
     lines = [
         f"{evaluation.title}: {_subject(evaluation)}",
         f"  score     {', '.join(scores)}",
@@ -36,9 +38,10 @@ def terminal_lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"  sampling  {sampling_description(evaluation)}")
         asking = format_duration(evaluation.seconds_asking)
         time = f"{asking} asking, {evaluation.tokens} tokens; {time}"
-    failures = [f"{count} {kind}" for kind, count in evaluation.failures().items()]
+    failures = evaluation.failures()
     if failures:
-        lines.append(f"  failed    {', '.join(failures)}")
+        phrases = [f"{count} {kind}" for kind, count in failures.items()]
+        lines.append(f"  failed    {', '.join(phrases)}")
     return [*lines, f"  time      {time}"]
 
 
@@ -111,7 +114,9 @@ def to_markdown(evaluation: Evaluation) -> str:
 
 def markdown_table(table: Published) -> list[str]:
     """Return the lines of a Markdown table."""
-    lines = [f"| model | {' | '.join(TITLES.values())} |", f"| --- |{' ---: |' * len(TITLES)}"]
+    titles = " | ".join(TITLES.values())
+    alignment = " ---: |" * len(TITLES)
+    lines = [f"| model | {titles} |", f"| --- |{alignment}"]
     for name, row in table.rows.items():
         cells = [escape(name)]
         for benchmark in TITLES:

@@ -136,7 +136,8 @@ def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sampl
     for row_number, row in enumerate(read_rows(path), 1):
         is_whole = "completion" not in row
         answer = row.get("completion", row.get("solution"))
-        if not isinstance(row.get("task_id"), str | int) or not isinstance(answer, str):
+        has_task = isinstance(row.get("task_id"), str | int)
+        if not has_task or not isinstance(answer, str):
             raise ConfigError(
                 f"{path}: entry {row_number} has no task_id with a completion or a solution.",
                 "Give one JSON object per line, as EvalPlus writes them.",

@@ -73,6 +73,10 @@ class Breakage:
         places = [_place(self.pieces)]
         places += map(_place, self.either)
         change = f"{', or '.join(places)}, changed since {self.since}"
+        commits = dict.fromkeys(piece.commit for piece in self.pieces)
+        if any(commits):
+            names = [_commit_name(commit) for commit in commits]
+            change = f"{', or '.join(places)}, changed by {' and '.join(names)}"
         object_ = "it" if len(self.pieces) == 1 else "these together"
         if self.either:
             object_ = "either"
@@ -119,6 +123,14 @@ class Breakage:
 
 NO_BREAKAGE = Breakage()
 """The result where nothing was undone."""
+
+
+def _commit_name(commit: str) -> str:
+    """Return a hash and a subject as `hash (subject)`."""
+    if not commit:
+        return "what is not committed"
+    abbreviated, _, subject = commit.partition(" ")
+    return f"{abbreviated} ({subject})"
 
 
 def listed_tests(nodeids: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
@@ -71,18 +72,13 @@ def capture_failure(
     frames = list(_capture_frames(entries, project))
     called = list(_called_frames(entries, project))
     statement = _failed_assertion(exc, entries)
-    observations: list[str] = []
-    if statement is not None and comparison is not None:
-        observations += value_differences(statement, comparison)
-    # Without a project frame, there are no values to inspect.
-    for last in entries[-1:]:
-        observations += facts(exc, *last)
     fixture = ""
     if frames and phase in ("setup", "teardown"):
         fixture = frames[0].function
     asserted = ""
     if called and statement:
-        asserted = f"{called[0].path}:{called[0].first_line}"
+        first = called[0]
+        asserted = f"{first.path}:{first.first_line}"
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
@@ -91,11 +87,27 @@ def capture_failure(
         seen=_describe(exc, statement, comparison),
         frames=(*frames, *_syntax_error_frames(exc, project)),
         callees=_callees(frames, called, executed, project),
-        facts=tuple(dict.fromkeys(observations))[:MAX_FACTS],
+        facts=_observe(exc, entries, statement, comparison),
         fixture=fixture,
         asserted=asserted,
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
+
+
+def _observe(
+    exc: BaseException,
+    entries: Sequence[Entry],
+    statement: ast.Assert | None,
+    comparison: Comparison | None,
+) -> tuple[str, ...]:
+    """Return facts on the failure, those on the compared values first."""
+    observations: dict[str, None] = {}
+    if statement is not None and comparison is not None:
+        observations |= dict.fromkeys(value_differences(statement, comparison))
+    # Without a project frame, there are no values to inspect.
+    for last in entries[-1:]:
+        observations |= dict.fromkeys(facts(exc, *last))
+    return tuple(islice(observations, MAX_FACTS))
 
 
 def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> Failure:
@@ -143,7 +155,7 @@ def _root_cause(exc: BaseException, project: Project) -> BaseException:
     """
     chain = [exc]
     cause = exc.__cause__
-    # The chain may be a cycle. Not `in`, which would call the user's `__eq__`.
+    # User code may have made the chain a cycle. Not `in`, which would call the user's `__eq__`.
     while cause is not None and not any(cause is link for link in chain):
         chain.append(cause)
         cause = cause.__cause__

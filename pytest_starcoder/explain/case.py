@@ -144,14 +144,15 @@ def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFile
     by_line = {(suspect.path, suspect.line): suspect for suspect in case.suspects}
     first: dict[Line, Suspect] = {}
     for piece in breakage.pieces:
-        for number in range(piece.line, piece.last + 1):
+        numbers = range(piece.line, piece.last + 1)
+        executed = [number for number in numbers if (piece.path, number) in case.scores]
+        # Lines that ran at import have no score, and neither has a `def`.
+        for number in executed or numbers[:1]:
             line = piece.path, number
-            if line not in by_line and line not in case.scores:
-                continue
+            score = round(case.scores.get(line, 0.0), 4)
             statement = one_line(line_of(sources(piece.path), number), 100)
-            first[line] = by_line.get(line) or Suspect(
-                piece.path, number, statement, round(case.scores[line], 4)
-            )
+            new = Suspect(piece.path, number, statement, score)
+            first[line] = by_line.get(line, new)
     others = [suspect for line, suspect in by_line.items() if line not in first]
     suspects = [*first.values(), *others][:MAX_SUSPECTS]
     # The sentence on changed lines says less than what undoing them has shown.

@@ -49,7 +49,8 @@ class ChangeHistory:
         for path in paths[:MAX_BLAMED]:
             for number, origin in self._blame(path).items():
                 age = self._now() - origin.time
-                recency[path, number] = 0.25 * max(0.0, 1 - age / MAX_AGE)
+                youth = max(0.0, 1 - age / MAX_AGE)
+                recency[path, number] = 0.25 * youth
         # From old to new: an uncommitted line was also changed on the branch.
         for changed, value in ((self._changed_on_branch, 0.5), (uncommitted, 1.0)):
             for path in paths:
@@ -106,7 +107,8 @@ class ChangeHistory:
 
 def _describe_age(seconds: float) -> str:
     if seconds < HOUR:
-        return f"{counted(max(1, int(seconds // 60)), 'minute')} ago"
+        minutes = max(1, int(seconds // 60))
+        return f"{counted(minutes, 'minute')} ago"
     if seconds < DAY:
         return f"{counted(int(seconds // HOUR), 'hour')} ago"
     return f"{counted(int(seconds // DAY), 'day')} ago"

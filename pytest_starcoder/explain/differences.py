@@ -44,6 +44,7 @@ MAX_LENGTH = 200
 """Maximum length of a sentence."""
 
 DICT_VIEWS = {type({}.keys()), type({}.values()), type({}.items())}
+"""The types of views, which `types` does not name."""
 
 MAX_FIELDS = 50
 """Maximum number of slots, and of other attributes, that are compared."""
@@ -130,21 +131,27 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
     actual = plain(pair.actual)
     expected = plain(pair.expected)
     pair = dataclasses.replace(pair, actual=actual, expected=expected)
-    kinds = {type(actual), type(expected)}
+    if is_number(actual) and is_number(expected):
+        yield from compare_numbers(pair)
+    elif is_instance(actual, date) and is_instance(expected, date):
+        yield from compare_dates(pair)
+    else:
+        yield from _compare_contents(pair)
+
+
+def _compare_contents(pair: Pair) -> Iterator[str]:
+    """Yield where and how two texts, containers or other objects differ."""
+    kinds = {type(pair.actual), type(pair.expected)}
     if kinds == {str}:
         yield from compare_texts(pair)
     elif kinds == {bytes}:
         yield from compare_bytes(pair)
-    elif is_number(actual) and is_number(expected):
-        yield from compare_numbers(pair)
     elif kinds <= {list, tuple}:
-        yield from _compare_sequences(pair, list(actual), list(expected))
+        yield from _compare_sequences(pair, list(pair.actual), list(pair.expected))
     elif kinds == {dict}:
         yield from _compare_dicts(pair)
     elif kinds <= {set, frozenset}:
         yield from _compare_sets(pair)
-    elif is_instance(actual, date) and is_instance(expected, date):
-        yield from compare_dates(pair)
     elif len(kinds) == 1:
         yield from _compare_identities(pair)
 
@@ -161,8 +168,9 @@ def _compare_identities(pair: Pair) -> Iterator[str]:
 def _compare_item(pair: Pair) -> Iterator[str]:
     """Yield how two items of containers differ, the deepest known difference last."""
     sentences = list(islice(_compare_pair(pair), MAX_SENTENCES))
+    is_scalar = type(plain(pair.actual)) in (str, bytes, int, float)
     # Short values are shown in full; of containers, the differences inside are enough.
-    if not sentences or type(plain(pair.actual)) in (str, bytes, int, float):
+    if is_scalar or not sentences:
         actual = short_repr(pair.actual)
         expected = short_repr(pair.expected)
         yield f"{pair.place} is {actual}, not {expected}"
@@ -175,7 +183,8 @@ def _compare_sequences(pair: Pair, actual: list[Any], expected: list[Any]) -> It
     while index < common and not pair.differs(actual[index], expected[index]):
         index += 1
     if len(actual) != len(expected):
-        yield f"{pair.at}{counted(len(actual), 'item')} instead of {len(expected)}"
+        items = counted(len(actual), "item")
+        yield f"{pair.at}{items} instead of {len(expected)}"
         surplus = _surplus(pair, actual, expected, index)
         if surplus:
             yield pair.at + surplus
@@ -183,7 +192,8 @@ def _compare_sequences(pair: Pair, actual: list[Any], expected: list[Any]) -> It
     elif index < common and _is_reordered(pair.comparer, actual, expected):
         yield f"{pair.at}the same items in a different order"
     if index < common:
-        yield from _compare_item(pair.item(f"[{index}]", actual[index], expected[index]))
+        item = pair.item(f"[{index}]", actual[index], expected[index])
+        yield from _compare_item(item)
 
 
 def _surplus(pair: Pair, actual: list[Any], expected: list[Any], index: int) -> str:
@@ -210,8 +220,9 @@ def _surplus(pair: Pair, actual: list[Any], expected: list[Any], index: int) -> 
 
 
 def _is_reordered(comparer: Comparer, actual: list[Any], expected: list[Any]) -> bool:
+    kinds = set(map(type, [*actual, *expected]))
     # Counting takes linear time, but the items must be hashable without running user code.
-    if all(type(item) in (str, int, bytes) for item in (*actual, *expected)):
+    if kinds <= {str, int, bytes}:
         return Counter[Hashable](actual) == Counter[Hashable](expected)
     if len(actual) > 100:  # comparing every pair takes quadratic time
         return False
@@ -248,10 +259,14 @@ def _compare_keys(pair: Pair) -> Iterator[str]:
         hint = f"; there is {near}" if near else ""
         yield f"{pair.at}the key {short_repr(key)} is missing{hint}"
     if extra and not missing:
-        keys = f"{short_repr(extra[0])} is"
-        if len(extra) > 1:
-            keys = f"{short_repr(extra[0])} and {len(extra) - 1} more are"
-        yield f"{pair.at}the key {keys} unexpected"
+        yield pair.at + _unexpected_keys(extra)
+
+
+def _unexpected_keys(keys: list[Any]) -> str:
+    first = short_repr(keys[0])
+    if len(keys) == 1:
+        return f"the key {first} is unexpected"
+    return f"the key {first} and {len(keys) - 1} more are unexpected"
 
 
 def _compare_sets(pair: Pair) -> Iterator[str]:

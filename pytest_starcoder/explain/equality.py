@@ -73,12 +73,15 @@ class Comparer:
             return None
         first = plain(first)
         second = plain(second)
-        kinds = {type(first), type(second)}
-        if not kinds <= BUILTINS:
-            return _equal_objects(first, second)
+        if {type(first), type(second)} <= BUILTINS:
+            return self._equal_builtins(first, second, depth)
+        return _equal_objects(first, second)
+
+    def _equal_builtins(self, first: Any, second: Any, depth: int) -> bool | None:
         if self.tolerance and is_number(first) and is_number(second):
             relative, absolute = self.tolerance
             return math.isclose(first, second, rel_tol=relative, abs_tol=absolute)
+        kinds = {type(first), type(second)}
         if len(kinds) > 1 and not kinds <= NUMBERS:
             return False
         if kinds == {list} or kinds == {tuple}:
@@ -123,7 +126,8 @@ def are_known_equal(first: object, second: object, tolerance: Tolerance | None) 
 
 def _equal_objects(first: object, second: object) -> bool | None:
     """Return the result of `==` between two objects of one class, or of trusted classes."""
-    if type(first) is not type(second) and not (is_trusted(first) and is_trusted(second)):
+    are_trusted = is_trusted(first) and is_trusted(second)
+    if type(first) is not type(second) and not are_trusted:
         # Python falls back to identity if neither class defines `__eq__`.
         if compares_identity(first) and compares_identity(second):
             return False

@@ -80,9 +80,10 @@ def choose_room(exception: str, ranked: Sequence[Line], scores: Mapping[Line, fl
     """Return how much code to show of a failure."""
     if exception not in ("AssertionError", "Failed"):
         return NARROW_ROOM
-    threshold = 0.99 * _best_score(ranked, scores)
-    first = ranked[: MAX_PRIME_LINES + 1]
-    if len(first) > MAX_PRIME_LINES and scores.get(first[-1], 0.0) >= threshold:
+    if len(ranked) <= MAX_PRIME_LINES:
+        return WIDE_ROOM
+    score_after = scores.get(ranked[MAX_PRIME_LINES], 0.0)
+    if score_after >= 0.99 * _best_score(ranked, scores):
         # Many lines tie, so the score alone chooses enough code.
         return NARROW_ROOM
     return WIDE_ROOM
@@ -185,7 +186,8 @@ def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
             yield line.strip()[:MAX_WIDTH]
             continue
         indentation = _indentation(line)
-        if previous and any(map(_has_code, lines[previous : number - 1])):
+        omitted = lines[previous : number - 1] if previous else []
+        if any(map(_has_code, omitted)):
             yield f"{prefix}{indentation[margin:]}..."
         previous = number
         # Lines inside a multi-line string may be indented less than the unit.
@@ -195,7 +197,8 @@ def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
 
 
 def _has_code(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("#")
+    text = line.strip()
+    return bool(text) and not text.startswith("#")
 
 
 def _indentation(line: str) -> str:
@@ -208,9 +211,10 @@ def _units_by_line(source: str) -> dict[int, Unit]:
     if tree is None:
         return {}
     by_line: dict[int, Unit] = {}
-    # Inner units are shorter, so they come later and replace outer ones.
-    for unit in sorted(_units(tree.body, ()), key=lambda unit: unit.first - unit.last):
+    longest_first = sorted(_units(tree.body, ()), key=lambda unit: unit.first - unit.last)
+    for unit in longest_first:
         lines = range(unit.first, unit.last + 1)
+        # Inner units are shorter, so they come later and replace outer ones.
         by_line.update(dict.fromkeys(lines, unit))
     return by_line
 

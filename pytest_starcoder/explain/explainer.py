@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
@@ -46,9 +46,9 @@ SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 class FinishedSession:
     """A session whose tests have run.
 
-    `settings` is the error if they could not be read. `since` is the commit that the user named
-    to compare with. `rerun_arguments` returns the
-    arguments with which pytest runs some tests again.
+    `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
+    with which pytest runs some tests again. `since` is the commit that the user named to compare
+    with, and `passed` are those at which tests have passed before, by node id.
     """
 
     failures: Sequence[Failure]
@@ -61,6 +61,7 @@ class FinishedSession:
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
     since: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Explainer:
@@ -107,14 +108,7 @@ class Explainer:
             self._show_heading(all_cases, conversation.model, conversation.server)
             # The same client, so that all questions share one time limit.
             search = self._search_fixes(all_cases, conversation.client)
-            shared = shared_code(all_cases)
-            explanations: list[Explanation] = []
-            for evidence, case in self._explain_each(all_cases, search):
-                answer = conversation.ask(case, shared[file_of_cause(case)])
-                explanation = complete(evidence, answer)
-                self._show_tests(explanation)
-                self._hooks.report_explanation(explanation)
-                explanations.append(explanation)
+            explanations = self._ask_about(all_cases, search, conversation)
             report = Report(
                 tuple(explanations),
                 len(self._session.failures),
@@ -130,6 +124,19 @@ class Explainer:
         for message in search.write(explanations, writing):
             self._section.remark(message)
         return report
+
+    def _ask_about(
+        self, all_cases: Sequence[Case], search: FixSearch, conversation: Conversation
+    ) -> list[Explanation]:
+        shared = shared_code(all_cases)
+        explanations = []
+        for evidence, case in self._explain_each(all_cases, search):
+            answer = conversation.ask(case, shared[file_of_cause(case)])
+            explanation = complete(evidence, answer)
+            self._show_tests(explanation)
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+        return explanations
 
     def show_prompts(self) -> Report:
         """Write the prompts instead of asking a model."""
@@ -182,6 +189,7 @@ class Explainer:
             settings=self._settings,
             show_status=self._section.status,
             since=session.since,
+            passed=session.passed,
         )
         search = self._make_undo_search(context)
         return search.find(list(zip(causes, replays, strict=True)))
@@ -237,13 +245,16 @@ class Explainer:
             # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
-            best = fixes.found[0] if fixes.found else None
+            best = fixes.passing[0] if fixes.passing else None
             yield replace(explanation, fixes=redacted), replace(case, fix=best)
 
     def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")
-        heading = f"StarCoder: {failures}, {counted(len(all_cases), 'cause')}"
-        self._write_heading(f"{heading} ({model} on {server})" if model else heading)
+        causes = counted(len(all_cases), "cause")
+        heading = f"StarCoder: {failures}, {causes}"
+        if model:
+            heading += f" ({model} on {server})"
+        self._write_heading(heading)
 
     def _show_tests(self, explanation: Explanation) -> None:
         self._section.show_tests(explanation.nodeids)
@@ -254,8 +265,10 @@ class Explainer:
 def _closing_remarks(report: Report, answered: int, outage: str) -> list[str]:
     """Return sentences on how much was explained, its cost, and how reliable it is."""
     seconds = f"{report.seconds:.1f} s."
-    rerun = f"Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
-    checked = "`checked` was verified by running tests again; " if report.rerun else ""
+    rerun = checked = ""
+    if report.rerun:
+        rerun = f"Ran {counted(report.rerun, 'test')} again."
+        checked = "`checked` was verified by running tests again; "
     remarks = []
     if answered:
         total = counted(len(report.explanations), "cause")

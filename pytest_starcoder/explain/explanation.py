@@ -187,7 +187,7 @@ def _broken_by(breakage: Breakage) -> Iterator[Statement]:
 def _conclusions(explanation: Explanation) -> Iterator[Statement]:
     for text in explanation.replay:
         yield Statement("replay", text, Label.CHECKED)
-    for fix in explanation.fixes.found:
+    for fix in explanation.fixes.passing:
         yield Statement("fix", _summary(fix), Label.CHECKED, path=fix.path, line=fix.line)
     if explanation.fixes.question:
         question = f"which is right: {explanation.fixes.question}"

@@ -36,11 +36,13 @@ class Fix:
     @property
     def verdict(self) -> str:
         """The tests that ran with the fix, and the limits of what they show."""
+        tests = counted(len(self.failing), "failing test")
         verb = "passes" if len(self.failing) == 1 else "pass"
-        parts = [f"{counted(len(self.failing), 'failing test')} {verb}"]
+        parts = [f"{tests} {verb}"]
         if self.passing:
+            neighbours = counted(len(self.passing), "neighbour")
             verb = "passes" if len(self.passing) == 1 else "pass"
-            parts.append(f"{counted(len(self.passing), 'neighbour')} still {verb}")
+            parts.append(f"{neighbours} still {verb}")
         if self.still:
             verb = "fails" if len(self.still) == 1 else "fail"
             parts.append(f"{len(self.still)} of the same cause still {verb}")
@@ -55,14 +57,14 @@ class Fix:
 
 @dataclass(frozen=True)
 class Fixes:
-    """The result of a search: at most three fixes that behave differently.
+    """The result of a search: `passing` are at most three fixes that behave differently.
 
     `call` is an input for which the first two differ, `outcomes` are theirs, and `answers` the
     bodies of a test for each outcome, if they can be written. `note` is why there is no fix, as
     a sentence; `level` is the sandbox level, empty if nothing was run.
     """
 
-    found: tuple[Fix, ...] = ()
+    passing: tuple[Fix, ...] = ()
     call: str = ""
     outcomes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
@@ -74,7 +76,9 @@ class Fixes:
     @property
     def question(self) -> str:
         """The question which of two fixes is right; empty if no input tells them apart."""
-        return f"{self.call} {', or '.join(self.outcomes)}?" if self.call else ""
+        if not self.call:
+            return ""
+        return f"{self.call} {', or '.join(self.outcomes)}?"
 
 
 NO_FIXES = Fixes()

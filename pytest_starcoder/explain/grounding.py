@@ -80,7 +80,10 @@ class Evidence:
 def _ends_with(file: str, path: str) -> bool:
     """Return whether `file` ends with the parts of `path`; always true for an empty path."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
-    return not parts or PurePosixPath(file).parts[-len(parts) :] == parts
+    if not parts:
+        return True
+    last_parts = PurePosixPath(file).parts[-len(parts) :]
+    return last_parts == parts
 
 
 _NOUN = (
@@ -185,6 +188,9 @@ class Grounding:
             return self._check_lines(match["lines"])
         if _is_prose(match):
             return ""
+        return self._check_name(match)
+
+    def _check_name(self, match: re.Match[str]) -> str:
         for group in ("described", "introduced", "literal", "name"):
             name = match[group]
             if name and not self._evidence.has_name(name.strip("()")):
@@ -284,7 +290,8 @@ def _last_space(text: str) -> int:
 def _open_code(text: str) -> int | None:
     """Return the start of unfinished code: a fence, or a backtick on the last line."""
     fences = text.count("```")
-    if fences % 2:
+    is_fence_open = fences % 2 == 1
+    if is_fence_open:
         return text.rfind("```")
     start = text.rfind("\n") + 1
     line = text[start:]

@@ -55,7 +55,7 @@ def _cause(explanation: Explanation) -> dict[str, Any]:
         "statements": [_statement(statement) for statement in explanation.statements],
         "suspects": [_suspect(suspect) for suspect in explanation.suspects],
         "broke": _broke(explanation.breakage),
-        "fixes": [_fix(fix) for fix in fixes.found],
+        "fixes": [_fix(fix) for fix in fixes.passing],
         "question": fixes.question,
         "fixes_note": fixes.note,
         "changes_tried": fixes.tried,

@@ -30,8 +30,9 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     # A file without explanations is returned as it is: serializing loses its formatting.
     changed = False
     for case in root.iter("testcase"):
-        explanations = by_test.get((case.get("classname", ""), case.get("name", "")))
-        failed = case.find("failure") is not None or case.find("error") is not None
+        names = case.get("classname", ""), case.get("name", "")
+        explanations = by_test.get(names)
+        failed = any(child.tag in ("failure", "error") for child in case)
         if explanations and failed:
             _add_properties(case, explanations)
             changed = True
@@ -57,8 +58,14 @@ def _add_properties(case: ElementTree.Element, explanations: Sequence[Explanatio
 
 
 def _add_property(properties: ElementTree.Element, name: str, text: str) -> None:
-    value = _ILLEGAL.sub(lambda match: f"#x{ord(match[0]):02X}", one_line(text, 4000))
+    value = _ILLEGAL.sub(_escape, one_line(text, 4000))
     ElementTree.SubElement(properties, "property", name=name, value=value)
+
+
+def _escape(match: re.Match[str]) -> str:
+    # As pytest writes such characters in this file.
+    code_point = ord(match[0])
+    return f"#x{code_point:02X}"
 
 
 def _test_case_names(nodeid: str, prefix: str) -> tuple[str, str]:

@@ -40,18 +40,19 @@ def index_facts(site: RaiseSite) -> Iterator[str]:
     for node in site.nodes(ast.Subscript, ast.Call):
         for holder, index in _indexed(site, node):
             container = plain(site.value(holder))
-            if type(container) not in (list, tuple, str, bytes) or type(index) is not int:
+            if type(container) not in (list, tuple, str, bytes):
+                continue
+            if type(index) is not int:
                 continue
             length = len(container)
             if -length <= index < length:
                 continue
-            size = f"{text_of(holder)} has length {length}"
+            fact = f"{text_of(node)}: index {index}, but {text_of(holder)} has length {length}"
             if length == 0:
-                yield f"{text_of(holder)} is empty"
+                fact = f"{text_of(holder)} is empty"
             elif length < MAX_SHOWN:
-                yield f"{text_of(node)}: index {index}, but {size}: {short_repr(container)}"
-            else:
-                yield f"{text_of(node)}: index {index}, but {size}"
+                fact += f": {short_repr(container)}"
+            yield fact
             yield from site.origin(holder)
             return
     yield from empty_argument_facts(site)
@@ -215,7 +216,8 @@ def _importable_names(site: RaiseSite, parent: str) -> list[str]:
         place = getattr(sys.modules.get(parent), "__file__", None) or ""
     names: list[str] = []
     if place:
-        names += [file.removesuffix(".py") for file in _file_names(Path(place).parent)]
+        files = _file_names(Path(place).parent)
+        names += [file.removesuffix(".py") for file in files]
     if not parent:
         # A top-level module may be part of Python, or have been imported from elsewhere.
         names += [*sys.stdlib_module_names, *sys.modules]

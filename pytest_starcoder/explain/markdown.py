@@ -34,9 +34,11 @@ MAX_UNFOLDED_TESTS = 5
 def to_markdown(report: Report) -> str:
     """Render a report as Markdown."""
     total = len(report.explanations)
-    title = f"## StarCoder: {counted(report.failures, 'failure')}, {counted(total, 'cause')}"
+    failures = counted(report.failures, "failure")
+    title = f"## StarCoder: {failures}, {counted(total, 'cause')}"
     if report.model:
-        title += f" ({escape(report.model)} on {escape(report.server)})"
+        model = f"{report.model} on {report.server}"
+        title += f" ({escape(model)})"
     lines = [title, ""]
     for number, explanation in enumerate(report.explanations, 1):
         lines += _cause(f"{number}/{total}", explanation)
@@ -56,20 +58,22 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
         place = f"{explanation.path}:{explanation.line} in {explanation.function}"
     exception = escape(explanation.exception)
     tests = counted(len(explanation.nodeids), "test")
-    lines = [f"### {number} {code_span(place)} · {exception} · {tests}", ""]
+    heading = f"### {number} {code_span(place)} · {exception} · {tests}"
+    lines = [heading, ""]
     lines += map(_statement, explanation.statements)
     for piece in explanation.breakage.pieces:
         lines += ["", *code_block(piece.diff, "diff")]
-    for fix in explanation.fixes.found:
+    for fix in explanation.fixes.passing:
         lines += ["", *code_block(fix.diff, "diff")]
-    if explanation.breakage.pieces or explanation.fixes.found:
+    if explanation.breakage.pieces or explanation.fixes.passing:
         lines.append("")
     if explanation.flaw:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")
     if explanation.note:
         lines.append(f"- **No guess**: {escape(explanation.note)}")
+    lines += ["", *_tests(explanation.nodeids)]
     command = _rerun_command(explanation)
-    return [*lines, "", *_tests(explanation.nodeids), "", *code_block(command, "bash"), ""]
+    return [*lines, "", *code_block(command, "bash"), ""]
 
 
 def _rerun_command(explanation: Explanation) -> str:

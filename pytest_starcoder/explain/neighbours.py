@@ -43,10 +43,13 @@ def choose_neighbours(
     # Tests far from the failing one run different code, which clears lines that all tests run.
     in_file = list(chain.from_iterable(kinds))
     _add(neighbours, spread(in_file, MAX_OF_KIND))
-    frames = (*failure.callees, *reversed(failure.frames))
-    modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != path}
+    modules = set()
+    for frame in (*failure.callees, *failure.frames):
+        if frame.path != path:
+            modules.add(_module(PurePosixPath(frame.path)))
     if modules:
-        _add(neighbours, spread(_tests_of_modules(modules, path, passed, read), MAX_OF_KIND))
+        elsewhere = _tests_of_modules(modules, path, passed, read)
+        _add(neighbours, spread(elsewhere, MAX_OF_KIND))
     return list(neighbours.values())[:MAX_NEIGHBOURS]
 
 
@@ -59,7 +62,8 @@ def _nearest(test: FinishedTest, tests: Sequence[FinishedTest]) -> list[Finished
     """Return the tests just before and after a test in the order of node ids, alternately."""
     place = natural(test.nodeid)
     before = sum(natural(candidate.nodeid) < place for candidate in tests)
-    by_distance = sorted(range(len(tests)), key=lambda index: abs(index + 0.5 - before))
+    middle = before - 0.5  # the place of the test itself, between the tests around it
+    by_distance = sorted(range(len(tests)), key=lambda index: abs(index - middle))
     return [tests[index] for index in by_distance[:MAX_OF_KIND]]
 
 
@@ -82,7 +86,8 @@ def spread(items: Sequence[Value], limit: int) -> list[Value]:
     """Return at most `limit` items, evenly spread, the first one included."""
     if len(items) <= limit:
         return list(items)
-    return [items[len(items) * index // limit] for index in range(limit)]
+    indexes = [number * len(items) // limit for number in range(limit)]
+    return [items[index] for index in indexes]
 
 
 def _path(test: FinishedTest) -> str:

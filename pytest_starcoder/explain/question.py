@@ -65,7 +65,8 @@ def ask_why(
     examples = render(kind, "explain", code="", case="").text
     flaw = find_flaw(completion.text, question.text, examples)
     grounding = Grounding(evidence)
-    why = (grounding.add(clean_answer(completion.text)) + grounding.end()).strip()
+    marked = grounding.add(clean_answer(completion.text)) + grounding.end()
+    why = marked.strip()
     if not why:
         raise UnreadableAnswer(
             f"{completion.model} returned an empty answer.", "Another model may do better."
@@ -184,7 +185,8 @@ def _describe(case: Case) -> str:
     if case.suspects:
         lines = ["Suspicious lines:"]
         for suspect in case.suspects[:MAX_SUSPECTS]:
-            lines.append(f"{suspect.path}:{suspect.line}: {one_line(suspect.source, 60)}")
+            source = one_line(suspect.source, 60)
+            lines.append(f"{suspect.path}:{suspect.line}: {source}")
         paragraphs.append("\n".join(lines))
     if case.fix is not None:
         diff = "\n".join(changed_lines(case.fix.diff)[:MAX_DIFF_LINES])
@@ -222,10 +224,13 @@ def _test_source(frame: Frame) -> str:
     """Return the failing test around the line that failed, which is marked."""
     lines = frame.source.split("\n")
     # The source may be cut, so that the line is not in it.
-    index = min(max(frame.line - frame.first_line, 0), len(lines) - 1)
+    last = len(lines) - 1
+    index = min(max(frame.line - frame.first_line, 0), last)
     lines[index] += "  # fails here"
     # Most of the lines shown are those before the one that failed.
-    first = max(0, min(index - MAX_TEST_LINES * 3 // 4, len(lines) - MAX_TEST_LINES))
+    lines_before = MAX_TEST_LINES * 3 // 4
+    last_first = len(lines) - MAX_TEST_LINES
+    first = max(0, min(index - lines_before, last_first))
     excerpt = lines[first : first + MAX_TEST_LINES]
     if first > 0:
         excerpt = [lines[0], "    ...", *excerpt]

@@ -82,7 +82,8 @@ class RaiseSite:
         # The same iterator: these are the frames inside of ours.
         for entry in entries:
             inner = entry.tb_frame.f_code
-            same_line = entry.tb_lineno == self._line and inner.co_filename == code.co_filename
+            same_file = inner.co_filename == code.co_filename
+            same_line = same_file and entry.tb_lineno == self._line
             if not same_line or not inner.co_name.startswith("<"):
                 break
             code, lasti = inner, entry.tb_lasti
@@ -181,24 +182,26 @@ class RaiseSite:
         if not isinstance(node, ast.Name) or node.id == "self":
             return
         name = node.id
-        last = None
-        if name in self.frame.f_globals and name not in self.locals:
-            verb = "is defined"
-            for assignment in assignments_in(syntax_tree(self._source)):
-                if assignment.name == name:
-                    last = assignment
-        else:
-            verb = "was assigned"
-            for assignment in assignments_in(self.function):
-                if assignment.name == name and self._is_past(assignment):
-                    last = assignment
+        is_global = name in self.frame.f_globals and name not in self.locals
+        last = self._last_assignment(name, is_global)
         if last is not None:
+            verb = "is defined" if is_global else "was assigned"
             statement = one_line(last.statement, 100)
             yield f"{name} {verb} at line {last.line}: {statement}"
             return
         code = self.frame.f_code
         if name in parameters(code) and not code.co_name.startswith("<"):
             yield from self._passed(name)
+
+    def _last_assignment(self, name: str, is_global: bool) -> Assignment | None:
+        scope = syntax_tree(self._source) if is_global else self.function
+        last = None
+        for assignment in assignments_in(scope):
+            # The module has run to its end, the function only to this line.
+            is_past = is_global or self._is_past(assignment)
+            if is_past and assignment.name == name:
+                last = assignment
+        return last
 
     def _is_past(self, assignment: Assignment) -> bool:
         # `for` and `with` assign before the rest of their line runs.

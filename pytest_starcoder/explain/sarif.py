@@ -61,8 +61,8 @@ def _result(explanation: Explanation) -> dict[str, Any]:
     }
     if explanation.path and explanation.line > 0:
         result["locations"] = [location(explanation.path, explanation.line)]
-    if explanation.fixes.found:
-        result["fixes"] = [_fix(fix) for fix in explanation.fixes.found]
+    if explanation.fixes.passing:
+        result["fixes"] = [_fix(fix) for fix in explanation.fixes.passing]
     related: list[dict[str, Any]] = []
     for piece in explanation.breakage.pieces:
         message = {"text": f"broken by: {piece.diff}"}
@@ -105,9 +105,11 @@ def _fix(fix: Fix) -> dict[str, Any]:
 def _replacement(hunk: str) -> dict[str, Any]:
     """Return a hunk of a unified diff as the replacement of whole lines."""
     header, *lines = hunk.removesuffix("\n").split("\n")
-    first = int(header.removeprefix("@@ -").partition(" ")[0].partition(",")[0])
-    before = [line[1:] for line in lines if line[:1] in (" ", "-")]
-    after = [line[1:] for line in lines if line[:1] in (" ", "+")]
+    # The header is `@@ -first,count +first,count @@`, in which a count of 1 is left out.
+    start, _, _ = header.removeprefix("@@ -").partition(" ")
+    first = int(start.partition(",")[0])
+    before = [line[1:] for line in lines if line.startswith((" ", "-"))]
+    after = [line[1:] for line in lines if line.startswith((" ", "+"))]
     region = {
         "startLine": first,
         "startColumn": 1,
@@ -122,4 +124,5 @@ def _fingerprint(explanation: Explanation) -> str:
     # Code hosts track results by this hash across commits.
     seen = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", explanation.seen)
     key = "\0".join((explanation.exception, explanation.path, explanation.function, seen))
-    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    digest = hashlib.sha256(key.encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:32]

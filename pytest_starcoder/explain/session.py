@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.explain.complaints import Complaints
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.report_outputs import ReportOutputs
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
     from pytest_starcoder.explain.undo_search import MakeUndoSearch
+    from pytest_starcoder.session.passed_commits import PassedCommits
     from pytest_starcoder.source.conventions import Conventions
 
 MARKER = "starcoder_explain"
@@ -156,9 +157,11 @@ class FailureCapture:
 
         executed = self._recording.executed() if self._recording is not None else ()
         comparison = None
-        # Another comparison may have failed before, in an assert whose error was caught.
-        if self._comparison is not None and self._comparison[0] == _raise_place(exc.__traceback__):
-            comparison = self._comparison[1]
+        if self._comparison is not None:
+            place, last_comparison = self._comparison
+            # It may have failed earlier, in an assert whose error was caught.
+            if place == _raise_place(exc.__traceback__):
+                comparison = last_comparison
         redactor = self._hooks.redactor
         return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
 
@@ -222,8 +225,10 @@ class ExplainPlugin:
         self._interrupted = False
         self._prefetch: Prefetch | None = None
         self._outputs: ReportOutputs | None = None
+        self._since: str = config.getoption("starcoder_since") or ""
         self._settings: Settings | StarcoderError
         try:
+            self._check_since()
             self._outputs = self._make_outputs()
             self._settings = session_settings(config, keys)
         except StarcoderError as exc:
@@ -237,6 +242,18 @@ class ExplainPlugin:
             everything=everything,
             record=self._should_record(),
         )
+
+    def _check_since(self) -> None:
+        """Raise ConfigError if there is no commit to compare with."""
+        if not self._since or self._is_worker:
+            return
+        from pytest_starcoder.source.git.comparison import Comparer
+
+        if not Comparer(project_of(self._config).repository).commit(self._since):
+            raise ConfigError(
+                f"--starcoder-since: there is no commit {self._since!r} here.",
+                "Check the name; in CI fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
+            )
 
     def _make_outputs(self) -> ReportOutputs:
         getoption = self._config.getoption
@@ -346,6 +363,30 @@ class ExplainPlugin:
         self._interrupted = type(excinfo.value).__name__ != "Interrupted"
 
     @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        if self._everything and not self._is_worker:
+            with self._complaints.contain("the tests that passed"):
+                self._remember_passed()
+
+    def _remember_passed(self) -> None:
+        """Remember at which commit tests passed, so that later changes can be undone."""
+        from pytest_starcoder.source.git.comparison import Comparer
+
+        passed = [test.nodeid for test in self._tests.finished if test.outcome == "passed"]
+        comparer = Comparer(project_of(self._config).repository)
+        if passed and comparer.is_clean():
+            self._passed_commits().add(passed, comparer.commit("HEAD"))
+
+    def _passed_commits(self) -> PassedCommits:
+        from pytest_starcoder.session.passed_commits import PassedCommits
+        from pytest_starcoder.settings import cache_folder
+
+        folder = None
+        if isinstance(self._settings, Settings) and self._settings.cache != "off":
+            folder = cache_folder(self._settings)
+        return PassedCommits(folder, self._config.rootpath)
+
+    @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._is_worker:
             return
@@ -412,7 +453,8 @@ class ExplainPlugin:
             conventions=self._conventions(),
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
-            since=self._config.getoption("starcoder_since") or "",
+            since=self._since,
+            passed=self._passed_commits().read(),
         )
 
     def _conventions(self) -> Conventions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from itertools import islice
+from typing import TypeGuard
 
 from pytest_starcoder.text.reprs import short_repr
 
@@ -23,11 +24,11 @@ def nearest_key(key: object, keys: Iterable[object]) -> str:
     texts = []
     numbers = []
     for candidate in islice(keys, MAX_CANDIDATES):
-        if type(candidate) is str and len(candidate) <= MAX_KEY_LENGTH:
+        if _is_short_text(candidate):
             texts.append(candidate)
         elif type(candidate) is int:
             numbers.append(str(candidate))
-    if type(key) is str and len(key) <= MAX_KEY_LENGTH:
+    if _is_short_text(key):
         near = _nearest_text(key, texts)
         if near:
             return short_repr(near)
@@ -42,13 +43,18 @@ def nearest_key(key: object, keys: Iterable[object]) -> str:
     return f"the string {text!r}" if text in texts else ""
 
 
+def _is_short_text(key: object) -> TypeGuard[str]:
+    return type(key) is str and len(key) <= MAX_KEY_LENGTH
+
+
 def _nearest_text(text: str, candidates: list[str]) -> str:
     folded = text.casefold()
     for candidate in candidates:
         if candidate.casefold() == folded:
             return candidate
     # A comparison takes time quadratic in the length, so long texts get fewer candidates.
-    limit = max(20, 500_000 // (len(text) + 1) ** 2)
+    cost = (len(text) + 1) ** 2
+    limit = max(20, 500_000 // cost)
     matches = difflib.get_close_matches(text, candidates[:limit], n=1, cutoff=CUTOFF)
     return matches[0] if matches else ""
 

@@ -189,7 +189,8 @@ def relevant_lines(
     def relevance(line: Line) -> float:
         path, number = line
         weight = sources.derive(path, index_lines).weights.get(number, 0.0)
-        return ranking.relevance[line] + 10 * scores.get(line, 0.0) + 0.5 * weight
+        score = scores.get(line, 0.0)
+        return ranking.relevance[line] + 10 * score + 0.5 * weight
 
     return heapq.nlargest(limit, ranking.lines, key=relevance)
 
@@ -203,24 +204,30 @@ def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) ->
     test_words = failure_words(failure, sources)
     common: dict[Line, frozenset[str]] = {}
     counts: Counter[str] = Counter()
-    path_bonus: dict[str, float] = {}
     for path, number in lines:
         words = sources.derive(path, LineWords).on_line(number) & test_words
         common[path, number] = words
         counts.update(words)
-        if path not in path_bonus:
-            shared = word_parts(path.replace("/", " ")) & name
-            path_bonus[path] = PATH_BONUS * len(shared)
     rarity: dict[str, float] = {}
     for word, count in counts.items():
         rarity[word] = math.log(len(lines) / count)
         if word in name:
             rarity[word] *= 2
+    bonus = _path_bonus(name, lines)
     relevance: dict[Line, float] = {}
     for line, words in common.items():
         path, _ = line
-        relevance[line] = path_bonus[path] + sum(map(rarity.__getitem__, words))
+        relevance[line] = bonus[path] + sum(map(rarity.__getitem__, words))
     return relevance
+
+
+def _path_bonus(name: frozenset[str], lines: Sequence[Line]) -> dict[str, float]:
+    """Return the bonus of each file whose path has words of the test's name."""
+    bonus = {}
+    for path in {path for path, _ in lines}:
+        shared = word_parts(path.replace("/", " ")) & name
+        bonus[path] = PATH_BONUS * len(shared)
+    return bonus
 
 
 def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:

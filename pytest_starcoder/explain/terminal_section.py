@@ -60,7 +60,8 @@ class TerminalSection:
 
     def show_evidence(self, number: int, total: int, explanation: Explanation) -> None:
         """Write what is known of a cause without fixes and without a model."""
-        self._paragraph(f"{number}/{total} ".ljust(MARGIN), MARGIN, _heading(explanation))
+        start = f"{number}/{total} ".ljust(MARGIN)
+        self._paragraph(start, MARGIN, _heading(explanation))
         code = {(frame.path, frame.line): frame.statement for frame in explanation.frames}
         suspects = 0
         last_label = ""
@@ -79,8 +80,9 @@ class TerminalSection:
             self.say("" if label == last_label else label, statement.text)
             last_label = label
             if statement.kind == "at":
-                line = one_line(code[statement.path, statement.line], self._width - INDENT - 4)
-                self._code(f"    {line}")
+                source = code[statement.path, statement.line]
+                room = self._width - INDENT - 4
+                self._code(f"    {one_line(source, room)}")
 
     def _show_breakage(self, breakage: Breakage) -> None:
         """Write the change that broke the tests, line by line, or why there is none."""
@@ -100,21 +102,22 @@ class TerminalSection:
 
     def show_fixes(self, fixes: Fixes) -> None:
         """Write fixes, each with what running tests with it has shown."""
-        for number, fix in enumerate(fixes.found):
+        for number, fix in enumerate(fixes.passing):
             self.say("or" if number else "fix", fix.verdict)
             self._show_diff(fix)
         if fixes.question:
             self.say("which?", fixes.question)
         if fixes.note:
             self.say("fix", fixes.note)
-        elif fixes.tried and not fixes.found:
+        elif fixes.tried and not fixes.passing:
             changes = counted(fixes.tried, "change")
             self.say("fix", f"none found: {changes} tried in {fixes.seconds:.1f} s")
 
     def _show_diff(self, fix: Fix) -> None:
         self._code(f"  {printable(fix.path)}:{fix.line}")
         for line in changed_lines(fix.diff):
-            self._code(f"  {printable(line, tabs=True)[:MAX_CODE_LINE]}")
+            code = printable(line, tabs=True)
+            self._code(f"  {code[:MAX_CODE_LINE]}")
 
     def say(self, label: str, text: str) -> None:
         """Write a labelled paragraph."""
@@ -153,16 +156,22 @@ class TerminalSection:
 
     def show_text(self, title: str, text: str) -> None:
         """Write a text between two rulers."""
-        self._write(f"----- {title} ".ljust(self._width - 1, "-") + "\n")
+        self._write_ruler(title)
         self._write(printable(text, tabs=True).rstrip("\n") + "\n")
-        self._write("----- end ".ljust(self._width - 1, "-") + "\n")
+        self._write_ruler("end")
+
+    def _write_ruler(self, title: str) -> None:
+        # One column less than the terminal: in the last one, Windows would begin a new line.
+        ruler = f"----- {title} ".ljust(self._width - 1, "-")
+        self._write(f"{ruler}\n")
 
     def remark(self, text: str) -> None:
         """Write a sentence about the whole section."""
         self._paragraph("", 0, text)
 
     def _code(self, line: str) -> None:
-        self._write(f"{' ' * INDENT}{line}".rstrip() + "\n")
+        indented = " " * INDENT + line
+        self._write(indented.rstrip() + "\n")
 
     def _paragraph(self, start: str, indent: int, text: str) -> None:
         paragraph = _Paragraph(self._write, start, indent, self._width)
@@ -198,17 +207,19 @@ class _Paragraph:
         self._write("\n")
 
     def _write_word(self) -> None:
+        word = "".join(printable(self._word).split())
         # Cleared first, so that a Ctrl-C while it is written does not repeat it.
-        word, self._word = "".join(printable(self._word).split()), ""
+        self._word = ""
         for part in _split_word(word, self._width - self._indent):
             width = _columns(part)
-            at_start = self._column == self._indent
-            if not at_start and self._column + 1 + width > self._width:
+            space = "" if self._column == self._indent else " "
+            end = self._column + len(space) + width
+            if space and end > self._width:
                 self._write("\n" + " " * self._indent)
-                self._column = self._indent
-                at_start = True
-            self._write(part if at_start else f" {part}")
-            self._column += width if at_start else width + 1
+                space = ""
+                end = self._indent + width
+            self._write(space + part)
+            self._column = end
 
 
 def _label(label: str) -> str:
@@ -235,7 +246,10 @@ def _merge_parameters(nodeids: Sequence[str]) -> list[str]:
     for nodeid in nodeids:
         function, bracket, parameters = nodeid.partition("[")
         functions.setdefault(function, []).append(bracket + parameters)
-    return [function + " ".join(parameters) for function, parameters in functions.items()]
+    merged = []
+    for function, all_parameters in functions.items():
+        merged.append(function + " ".join(all_parameters))
+    return merged
 
 
 def _split_word(word: str, width: int) -> Iterator[str]:

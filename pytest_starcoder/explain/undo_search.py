@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_starcoder.explain.breakage import Breakage
@@ -20,7 +20,8 @@ from pytest_starcoder.source.conventions import Conventions
 class UndoContext:
     """All that is needed to undo changes in one session.
 
-    `since` is the reference that the user named with --starcoder-since, or empty.
+    `since` is the commit that the user named with --starcoder-since, or empty. `passed` are
+    the commits at which tests have passed before, by node id.
     """
 
     tests: Sequence[FinishedTest]
@@ -29,6 +30,7 @@ class UndoContext:
     settings: Settings
     show_status: ShowStatus
     since: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 class UndoSearch(Protocol):

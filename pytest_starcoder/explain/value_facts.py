@@ -82,8 +82,9 @@ def _is_mentioned(site: RaiseSite, node: ast.expr) -> bool:
 def _operand_facts(site: RaiseSite, node: Operation) -> Iterator[str]:
     operands = []
     for operand in _operands(node):
-        # The value of a literal is visible in the code.
-        if not isinstance(operand, ast.Constant) and site.value(operand) is not UNKNOWN:
+        if isinstance(operand, ast.Constant):
+            continue  # its value is visible in the code
+        if site.value(operand) is not UNKNOWN:
             operands.append(operand)
     if operands:
         values = " and ".join(map(site.describe, operands))

@@ -75,8 +75,7 @@ class Generation:
             before = score.counts()
             self._add_drafts(selection, drafts)
             requests.run()
-            if self.characterise:
-                self._characterise(selection)
+            self._characterise(selection)
         except KeyboardInterrupt:  # a second one ends the whole run
             endings.insert(0, "the run was interrupted; the model's answers are cached")
         if self.deadline.is_over:
@@ -136,6 +135,8 @@ class Generation:
                 selection.add([draft])
 
     def _characterise(self, selection: DraftSelection) -> None:
+        if not self.characterise:
+            return
         self.progress("asserting current behaviour where mutants survive")
         for target in self.bench.targets:
             if self.deadline.is_over:

@@ -60,7 +60,7 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
     for target in targets:
         if target.is_plain_function and target.parameters:
             functions.append(target)
-    pairs = 0
+    remaining_pairs = MAX_PAIRS
     for function in functions:
         values = inputs.get(function)
         if not values:
@@ -68,13 +68,20 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
         yield from _relations(function, _widened(values, every_input))
         if len(values) < MIN_INPUTS:
             continue
-        for partner in functions:
-            if partner is function or partner.path != function.path:
-                continue
-            # Pairs grow with the square of the functions of a module.
-            if pairs < MAX_PAIRS:
-                pairs += 1
-                yield from _pair(function, partner, values[:MAX_PAIR_INPUTS])
+        # Pairs grow with the square of the functions of a module.
+        partners = _partners(function, functions)[:remaining_pairs]
+        remaining_pairs -= len(partners)
+        for partner in partners:
+            yield from _pair(function, partner, values[:MAX_PAIR_INPUTS])
+
+
+def _partners(function: Target, functions: Sequence[Target]) -> list[Target]:
+    """Return the other functions of the same file."""
+    partners = []
+    for partner in functions:
+        if partner is not function and partner.path == function.path:
+            partners.append(partner)
+    return partners
 
 
 def input_values(draft: Draft) -> list[str]:

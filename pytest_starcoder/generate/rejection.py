@@ -90,7 +90,8 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     # Only the first failure counts: in the second round others may follow from it.
     failure = next(record for record in judgement.rounds[0] if record.outcome == "failed")
     raised = failure.raised
-    in_draft = failure.place.rpartition(":")[0].endswith(draft.module[0])
+    file, _, _ = failure.place.rpartition(":")
+    in_draft = file.endswith(draft.module[0])
     # An example may use names from the code around it, which the draft does not have.
     if _is_refusal(raised) or (raised == "NameError" and in_draft):
         return ""
@@ -98,12 +99,11 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     if not draft.draws_inputs:
         return reason
     # An error in the draft itself is about the annotation, which may be no class.
-    if raised not in _BUGS or (in_draft and raised != "AssertionError"):
-        return ""
+    is_about_code = raised == "AssertionError" or not in_draft
     arguments = _failing_arguments(failure.note)
-    if not arguments:
-        return ""
-    return f"{reason} for {arguments}"
+    if raised in _BUGS and is_about_code and arguments:
+        return f"{reason} for {arguments}"
+    return ""
 
 
 def _failing_arguments(note: str) -> str:

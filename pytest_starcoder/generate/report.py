@@ -89,8 +89,8 @@ def _file_lines(files: Mapping[str, Sequence[TargetScore]], generated: Generated
 
 def _kept_lines(tests: Sequence[KeptTest]) -> Iterator[str]:
     for test in tests[:MAX_NAMES]:
-        draft = test.draft
-        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(test)})"
+        reason = f"{test.draft.origin}: {added_value(test)}"
+        yield f"  kept           {test.draft.name}  ({reason})"
     further = len(tests) - MAX_NAMES
     if further > 0:
         yield f"                 and {further} more"
@@ -128,7 +128,8 @@ def _model_line(generated: Generated) -> Iterator[str]:
     if usage.requests:
         requests = counted(usage.requests, "request")
         tokens = counted(usage.tokens, "token")
-        yield f"  asked          {generated.model}: {requests}, {tokens}, {usage.seconds:.1f} s"
+        cost = f"{requests}, {tokens}, {usage.seconds:.1f} s"
+        yield f"  asked          {generated.model}: {cost}"
     elif generated.model:
         yield f"  asked          {generated.model}: all answers were cached"
 
@@ -317,8 +318,9 @@ def _coverage(scores: Sequence[TargetScore]) -> str:
     before, after, total = _sums(scores)
     if not total.places:
         return "- -> -"
-    percent = 100 / total.places
-    return f"{before.places * percent:.0f} % -> {after.places * percent:.0f} %"
+    percent_before = 100 * before.places / total.places
+    percent_after = 100 * after.places / total.places
+    return f"{percent_before:.0f} % -> {percent_after:.0f} %"
 
 
 def _sums(scores: Sequence[TargetScore]) -> tuple[Counts, Counts, Counts]:
@@ -355,7 +357,7 @@ def _line_ranges(numbers: Sequence[int]) -> str:
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][-1] + 1:
-            ranges[-1][1:] = [number]
+            ranges[-1][1:] = [number]  # the ends are enough
         else:
             ranges.append([number])
     texts = ["-".join(map(str, ends)) for ends in ranges]

@@ -115,21 +115,25 @@ def _model_test(node: ast.AST) -> _ModelTest | None:
     if not is_test(node):
         return None
     marks = list(map(ast.unparse, node.decorator_list))
-    parameters = node.args
-    names = [argument.arg for argument in parameters.args]
-    # Fixtures are plain parameters without defaults.
-    further = (*parameters.posonlyargs, *parameters.kwonlyargs, *parameters.defaults)
-    if further or parameters.vararg or parameters.kwarg:
+    names = [argument.arg for argument in node.args.args]
+    if not _has_only_fixtures(node.args):
         return None
     # Only marks are known to work in another module.
     if not all(mark.startswith("pytest.mark.") for mark in marks):
         return None
-    is_async = isinstance(node, ast.AsyncFunctionDef)
-    if is_async and not any("asyncio" in mark or "anyio" in mark for mark in marks):
-        marks.insert(0, async_mark())
+    if isinstance(node, ast.AsyncFunctionDef):
+        all_marks = " ".join(marks)
+        if "asyncio" not in all_marks and "anyio" not in all_marks:
+            marks.insert(0, async_mark())
     if "self" in names:
         names.remove("self")
     return _ModelTest(node, marks, names)
+
+
+def _has_only_fixtures(parameters: ast.arguments) -> bool:
+    """Return whether all parameters are plain ones without defaults, as fixtures are."""
+    further = (*parameters.posonlyargs, *parameters.kwonlyargs, *parameters.defaults)
+    return not further and not parameters.vararg and not parameters.kwarg
 
 
 def is_test(node: ast.AST) -> TypeGuard[Function]:

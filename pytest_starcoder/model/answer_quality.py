@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 ANSWER_KEYS = (
     "cause",
@@ -56,11 +57,10 @@ def find_flaw(text: str, prompt: str, examples: str = "") -> str:
     # The lead stands in every prompt: it is not copied by the model.
     if words[:4] == ["the", "test", "fails", "because"]:
         words = words[3:]
-    if len(words) >= MIN_COPIED_WORDS:
-        if _copied_share(words, _words(examples)) >= 0.9:
-            return "repeats a worked example"
-        if _copied_share(words, _words(prompt)) >= 0.9:
-            return "repeats the question"
+    if _is_copy(words, examples):
+        return "repeats a worked example"
+    if _is_copy(words, prompt):
+        return "repeats the question"
     sentences = [" ".join(_words(sentence)) for sentence in _SENTENCE.findall(text)]
     has_repeated_sentence = len(set(sentences)) < len(sentences)
     if has_repeated_sentence or _before_third_round(text.strip()) != text.strip():
@@ -93,23 +93,31 @@ def _before_third_round(text: str) -> str:
         min_repeated = 4 if length == 1 else 2 * length
         repeated = 0
         for index in range(length, len(words)):
-            is_repeated = words[index] == words[index - length]
-            repeated = repeated + 1 if is_repeated else 0
+            if words[index] == words[index - length]:
+                repeated += 1
+            else:
+                repeated = 0
             if repeated >= min_repeated:
                 end = matches[index - repeated + 1].start()
                 return text[:end].rstrip(" ,;:") or text
     return text
 
 
-def _copied_share(words: list[str], source: list[str]) -> float:
-    """Return the share of `words`, 0 to 1, that are in `source` in runs of several."""
-    size = MIN_COPIED_WORDS
-    runs = {tuple(source[start : start + size]) for start in range(len(source) - size + 1)}
-    copied = [False] * len(words)
-    for start in range(len(words) - size + 1):
-        if tuple(words[start : start + size]) in runs:
-            copied[start : start + size] = [True] * size
-    return sum(copied) / len(words)
+def _is_copy(words: list[str], source: str) -> bool:
+    """Return whether nine in ten of `words` are in `source`, in runs of several."""
+    runs = set(_runs(_words(source)))
+    copied: set[int] = set()
+    for start, run in enumerate(_runs(words)):
+        if run in runs:
+            copied.update(range(start, start + len(run)))
+    # A short answer without any run is no copy.
+    return len(copied) > 0 and len(copied) >= 0.9 * len(words)
+
+
+def _runs(words: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield every MIN_COPIED_WORDS words in a row."""
+    for start in range(len(words) - MIN_COPIED_WORDS + 1):
+        yield tuple(words[start : start + MIN_COPIED_WORDS])
 
 
 def _words(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from itertools import groupby, islice
 from pathlib import PurePosixPath
 
 from pytest_starcoder.source.diff import split_lines
+from pytest_starcoder.source.functions import Function, definition_lines
 
 # Answers of models are far shorter. A hostile text of this size takes a second to parse.
 MAX_PARSED_CHARACTERS = 100_000
@@ -131,18 +132,19 @@ def requested_language(question: str) -> str:
     """
     text = question[:2000].lower()
     mentions = _mentions(text)
-    for mention in mentions:
-        if mention.is_target and mention.language not in _INPUT_LANGUAGES:
-            return mention.language
-    if any(mention.language == "python" for mention in mentions):
+    targets = [mention.language for mention in mentions if mention.is_target]
+    for language in targets:
+        if language not in _INPUT_LANGUAGES:
+            return language
+    if "python" in [mention.language for mention in mentions]:
         return "python"
     for mention in mentions:
         if not _is_input(mention, text):
             return mention.language
     # "A function in SQL": here the tool is written in the input language.
-    for mention in mentions:
-        if mention.is_target and mention.language in ("sql", "bash"):
-            return mention.language
+    for language in targets:
+        if language in ("sql", "bash"):
+            return language
     return "python"
 
 
@@ -195,10 +197,14 @@ def _candidates(answer: str, language: str) -> list[str]:
         is_wrapper = not block.language and not _is_code(block.text, language)
         if block.language == "markdown" or is_wrapper:
             blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
-    labelled = [block.text for block in blocks if block.language == language]
-    labelled = [text for text in labelled if text.strip()]
-    unlabelled = [block.text for block in blocks if not block.language]
-    return labelled or [text for text in unlabelled if _is_code(text, language)]
+    labelled = []
+    unlabelled = []
+    for block in blocks:
+        if block.language == language and block.text.strip():
+            labelled.append(block.text)
+        elif not block.language and _is_code(block.text, language):
+            unlabelled.append(block.text)
+    return labelled or unlabelled
 
 
 @dataclass(frozen=True)
@@ -401,12 +407,17 @@ def _without_prose(code: str) -> str:
     wanted = [node for node in statements if not _is_prose(node) or _is_string(node)]
     if all(isinstance(node, ast.Import | ast.ImportFrom) or _is_string(node) for node in wanted):
         return ""
-    first, last = wanted[0], wanted[-1]
+    first = wanted[0]
+    last = wanted[-1]
     start = 0
+    end = None
+    # Comments at the beginning and the end have no statements, and stay with the code.
     if first is not statements[0]:
-        decorators = getattr(first, "decorator_list", ())
-        start = min(node.lineno for node in (first, *decorators)) - 1
-    end = None if last is statements[-1] else last.end_lineno
+        start = first.lineno - 1
+        if isinstance(first, Function | ast.ClassDef):
+            start = definition_lines(first).start - 1
+    if last is not statements[-1]:
+        end = last.end_lineno
     return "".join(split_lines(code)[start:end])
 
 
@@ -435,9 +446,8 @@ def _syntax_error(code: str) -> tuple[int, str]:
     """Return the line and the message of a syntax error; line 0 if it has none."""
     invalid = re.search("[\0\ud800-\udfff]", code)
     if invalid:
-        return len(
-            split_lines(code[: invalid.end()])
-        ), "a character that is not allowed in source code"
+        line = len(split_lines(code[: invalid.end()]))
+        return line, "a character that is not allowed in source code"
     try:
         _statements(code)
     except SyntaxError as exc:
@@ -533,26 +543,32 @@ _MAYBE_CODE_LINE = re.compile(
 def _looks_like_code(text: str, language: str) -> bool:
     """Return whether half of the lines look like code, and none reads as a sentence."""
     lines = [line.strip() for line in split_lines(text) if line.strip()]
-    if language == "html":
-        tags = sum(bool(_TAG_LINE.match(line)) for line in lines)
-        return tags > 0 and 2 * tags >= len(lines)
-    specific = _CODE_LINES_OF.get(language)
     sure = maybe = 0
     for line in lines:
+        if language == "html":
+            sure += _TAG_LINE.match(line) is not None
+            continue
         if _is_sentence(line):
             return False
-        if line[-1] in ";{}([" or _CODE_LINE.match(line) or (specific and specific.match(line)):
-            sure += 1
         # A line that counts both ways is strong evidence.
-        if _MAYBE_CODE_LINE.match(line):
-            maybe += 1
+        sure += _is_code_line(line, language)
+        maybe += _MAYBE_CODE_LINE.match(line) is not None
     return sure > 0 and 2 * (sure + maybe) >= len(lines)
+
+
+def _is_code_line(line: str, language: str) -> bool:
+    if line[-1] in ";{}([" or _CODE_LINE.match(line):
+        return True
+    specific = _CODE_LINES_OF.get(language)
+    return specific is not None and specific.match(line) is not None
 
 
 def _is_sentence(line: str) -> bool:
     """Return whether a line has four words or more, and begins or ends as a sentence does."""
     words = line.split()
-    if len(words) < 4 or words[0].startswith(("//", "/*", "#!", "--")) or words[-1][-1] in ";{}([,":
+    if len(words) < 4 or line.strip().startswith(("//", "/*", "#!", "--")):
+        return line.startswith("##")
+    if words[-1][-1] in ";{}([,":
         return line.startswith("##")
     letters = [word.strip("#.,:;!?()'\"*`-").replace("'", "") for word in words]
     plain = sum(word.isalpha() for word in letters)

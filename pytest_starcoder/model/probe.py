@@ -80,8 +80,9 @@ def _probes(client: Client, kind: str) -> list[tuple[str, Callable[[Ask], ProbeR
         ("stop text", _probe_stop_text),
     ]
     if kind in SPECIAL_TOKENS:
+        special_tokens = SPECIAL_TOKENS[kind]
         # Named "sentinels" since the first report format.
-        probes.append(("sentinels", lambda ask: _probe_special_tokens(ask, SPECIAL_TOKENS[kind])))
+        probes.append(("sentinels", lambda ask: _probe_special_tokens(ask, special_tokens)))
         probes.append(("stop token", lambda ask: _probe_stop_token(ask, kind)))
         probes.append(("hole", _probe_hole))
     if kind == "starcoder2":
@@ -98,8 +99,7 @@ def _probes(client: Client, kind: str) -> list[tuple[str, Callable[[Ask], ProbeR
 def _probe_speed(ask: Ask) -> ProbeResult:
     """Measure tokens per second, with an unseen prompt and an answer of some length."""
     _timed(ask, Prompt("x = ", max_tokens=1))  # loads the model
-    # One token of answer: only reading is measured.
-    reading, seconds = _timed(ask, Prompt(_unseen("x = 1\n" * 150), max_tokens=1))
+    reading, seconds = _timed(ask, _lines_prompt(150))
     read = reading.prompt_tokens / seconds
     writing, seconds = _timed(ask, Prompt("def fibonacci(n):\n", max_tokens=64))
     written = writing.completion_tokens / seconds
@@ -153,7 +153,8 @@ def _probe_stop_token(ask: Ask, kind: str) -> ProbeResult:
     """Let the model continue a row of small files: the next one begins with a special token."""
     name = "stop token"
     token = "<filename>" if kind == "starcoder" else "<file_sep>"
-    prompt = "".join(f"{token}{letter}.txt\n{letter * 3}" for letter in "abcdefg")
+    files = [f"{token}{letter}.txt\n{letter * 3}" for letter in "abcdefg"]
+    prompt = "".join(files)
     free = ask(Prompt(prompt, max_tokens=16))
     stopped = ask(Prompt(prompt, stop_tokens=(token,), max_tokens=16))
     figures = {"tokens": stopped.completion_tokens, "tokens_without": free.completion_tokens}
@@ -307,9 +308,8 @@ def _probe_window(ask: Ask, client: Client) -> ProbeResult:
     The prompt is shorter if the server would take longer than about a minute.
     """
     name = "window"
-    line = "x = 1\n"
-    short, seconds = _timed(ask, Prompt(_unseen(line * 100), max_tokens=1))
-    long = ask(Prompt(_unseen(line * 200), max_tokens=1))
+    short, seconds = _timed(ask, _lines_prompt(100))
+    long = ask(_lines_prompt(200))
     tokens_per_line = (long.prompt_tokens - short.prompt_tokens) / 100
     if tokens_per_line <= 0:
         return ProbeResult(name, "unknown", "the server does not count the prompt's tokens")
@@ -317,17 +317,22 @@ def _probe_window(ask: Ask, client: Client) -> ProbeResult:
     readable = max(1000, READING_SECONDS * short.prompt_tokens / seconds)
     lines = int(min(window - 300, readable) / tokens_per_line)
     # If tokens are estimated, that may be too many.
-    while lines > 200 and not client.fits(Prompt(_unseen(line * lines), max_tokens=1)):
+    while lines > 200 and not client.fits(_lines_prompt(lines)):
         lines = lines * 9 // 10
     expected = short.prompt_tokens + tokens_per_line * (lines - 100)
     figures = {"window": window, "tried": round(expected)}
     try:
-        read = ask(Prompt(_unseen(line * lines), max_tokens=1)).prompt_tokens
+        read = ask(_lines_prompt(lines)).prompt_tokens
     except PromptTooLong as exc:
         return ProbeResult(name, "no", str(exc), figures)
     summary = f"{read:,} of {expected:,.0f} tokens were read; the window is said to be {window:,}"
     figures["read"] = read
     return ProbeResult(name, _yes_or_no(read >= 0.98 * expected), summary, figures)
+
+
+def _lines_prompt(count: int) -> Prompt:
+    """Return a prompt of `count` equal lines; one token of answer, to measure reading alone."""
+    return Prompt(_unseen("x = 1\n" * count), max_tokens=1)
 
 
 def _yes_or_no(passed: bool) -> str:

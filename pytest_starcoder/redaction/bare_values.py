@@ -10,6 +10,7 @@ from pytest_starcoder.redaction.name_places import Place
 from pytest_starcoder.redaction.patterns import lazy_pattern
 from pytest_starcoder.redaction.secret_names import Naming
 from pytest_starcoder.redaction.secret_values import (
+    MIN_LENGTH,
     NAME_WITH_NUMBER,
     is_harmless,
     is_placeholder,
@@ -107,11 +108,10 @@ def _is_secret(assignment: _Assignment, value: str, following: str) -> bool:
     naming = assignment.place.naming
     if naming is Naming.HINT:
         return following not in ("'", '"') and is_secret_value(value, naming)
-    if len(value) < 8 and not (_DIGIT.search(value) and is_secret_value(value, naming)):
+    if len(value) < MIN_LENGTH and not _is_short_secret(value, naming):
         return False
     if _DOTTED_NAME.fullmatch(value):
-        parts = value.split(".")
-        return any(is_random(part) and not NAME_WITH_NUMBER.fullmatch(part) for part in parts)
+        return _has_random_part(value)
     if is_random(value):
         return True
     if _NUMBER.fullmatch(value) or "->" in value or "::" in value:
@@ -119,6 +119,17 @@ def _is_secret(assignment: _Assignment, value: str, following: str) -> bool:
     if _IDENTIFIER.fullmatch(value):
         return _is_secret_identifier(assignment, value, following)
     return naming is Naming.STRONG and _is_passphrase(value)
+
+
+def _is_short_secret(value: str, naming: Naming) -> bool:
+    return _DIGIT.search(value) is not None and is_secret_value(value, naming)
+
+
+def _has_random_part(dotted_name: str) -> bool:
+    for part in dotted_name.split("."):
+        if is_random(part) and not NAME_WITH_NUMBER.fullmatch(part):
+            return True
+    return False
 
 
 def _is_passphrase(value: str) -> bool:
@@ -132,7 +143,7 @@ def _is_passphrase(value: str) -> bool:
 
 def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -> bool:
     """Return whether a word that could be a variable is a value all the same."""
-    place, head = assignment.place, assignment.head
+    place = assignment.place
     if place.naming is not Naming.STRONG and not _DIGIT.search(value):
         return False
     if assignment.operator == ":":
@@ -141,8 +152,14 @@ def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -
     if assignment.has_blanks:
         is_setting = assignment.operator == "=" and assignment.starts_line
         return is_setting and _is_in_ini(assignment.text, place.start)
+    return _is_shell_value(assignment, value, following)
+
+
+def _is_shell_value(assignment: _Assignment, value: str, following: str) -> bool:
+    """Return whether `name=value` without blanks is a line of a shell or of a `.env` file."""
+    head = assignment.head
     if assignment.starts_line:
-        if place.name.isupper() or _SHELL_HEAD.match(head):
+        if assignment.place.name.isupper() or _SHELL_HEAD.match(head):
             return True
         if not head.strip():
             return _is_alone_on_line(head, value, following)

@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_starcoder.redaction.expressions import MAX_GROUP
-from pytest_starcoder.redaction.literals import LITERAL, QUOTES, Budget, Span, content_span
+from pytest_starcoder.redaction.literals import (
+    LITERAL,
+    QUOTES,
+    Budget,
+    Span,
+    content_span,
+    is_word_character,
+)
 from pytest_starcoder.redaction.patterns import lazy_pattern
 from pytest_starcoder.redaction.secret_names import Naming, rate_name
 from pytest_starcoder.redaction.secret_values import is_random, is_secret_value
@@ -25,6 +32,14 @@ _ROWS_WITH_HEADER = lazy_pattern(
 _INSERT = lazy_pattern(
     r"\binsert\s+into\s+[\w.\"`\[\]]+\s*\((?P<names>[^()]{1,1000})\)\s*values\s*", re.IGNORECASE
 )
+_ROW_FORMS = (
+    (_PARAMETRIZE, Naming.HINT),
+    # Such rows are frequent in data without secrets, so hints do not suffice.
+    (_ROWS_WITH_HEADER, Naming.WEAK),
+    (_INSERT, Naming.HINT),
+)
+"""Names before rows of values, and the minimum that one of the names must suggest."""
+
 _PANDAS_HEADER = lazy_pattern(
     r"^(?:E[ ]+|[ ]+)(?P<names>[A-Za-z_]\w*(?:[ ]+[A-Za-z_]\w*)+)[ ]*$", re.MULTILINE
 )
@@ -63,16 +78,10 @@ _MAX_PANDAS_ROWS = 60
 
 def column_spans(text: str) -> Iterator[Span]:
     """Yield the values at the position of a secret name."""
+    # One budget: a text with many lists must not take longer than one with few.
     budget = Budget(text)
-    for match in _TUPLE.finditer(text):
-        names = [rate_name(name.strip().split(".")[-1]) for name in match["names"].split(",")]
-        if max(names) > Naming.HINT:
-            yield from _Row(text, names, budget).spans(match.end())
-    for form, minimum in (
-        (_PARAMETRIZE, Naming.HINT),
-        (_ROWS_WITH_HEADER, Naming.WEAK),
-        (_INSERT, Naming.HINT),
-    ):
+    yield from _tuple_values(text, budget)
+    for form, minimum in _ROW_FORMS:
         for match in form.finditer(text):
             names = [rate_name(name) for name in _WORD.findall(match["names"])]
             if names and max(names) >= minimum:
@@ -83,6 +92,17 @@ def column_spans(text: str) -> Iterator[Span]:
         names = [rate_name(name) for name in match["names"].split()]
         if max(names) > Naming.HINT:
             yield from _pandas_cells(text, match.end(), names)
+
+
+def _tuple_values(text: str, budget: Budget) -> Iterator[Span]:
+    """Yield the password in `user, password = "me", "x"`."""
+    for match in _TUPLE.finditer(text):
+        names = []
+        for name in match["names"].split(","):
+            _, _, last_part = name.strip().rpartition(".")
+            names.append(rate_name(last_part))
+        if max(names) > Naming.HINT:
+            yield from _Row(text, names, budget).spans(match.end())
 
 
 def find_functions(text: str) -> dict[str, tuple[Naming, ...]]:
@@ -106,12 +126,12 @@ def argument_spans(text: str, functions: Mapping[str, tuple[Naming, ...]]) -> It
         call = f"{name}("
         start = text.find(call)
         while start >= 0:
-            is_whole_name = not (start and (text[start - 1].isalnum() or text[start - 1] == "_"))
+            is_whole_name = not is_word_character(text, start - 1)
             if is_whole_name:
-                for span in _Row(text, namings, budget).spans(start + len(call)):
-                    value = text[span[0] : span[1]]
+                for first, last in _Row(text, namings, budget).spans(start + len(call)):
+                    value = text[first:last]
                     if is_random(value) or not value.isidentifier():
-                        yield span
+                        yield first, last
             start = text.find(call, start + 1)
 
 
@@ -215,18 +235,21 @@ def _csv_cells(text: str) -> Iterator[Span]:
     separator = ","
     for line in text.split("\n"):
         cells = line.rstrip("\r").split(separator)
-        is_row = len(cells) == len(names) and "(" not in line and not line.lstrip().startswith("=")
-        if names and is_row:
+        is_code = "(" in line or line.lstrip().startswith("=")
+        if names and len(cells) == len(names) and not is_code:
             yield from _secret_cells(cells, names, start)
+        elif header := _CSV_HEADER.fullmatch(line.rstrip("\r")):
+            separator = header["separator"]
+            names = _csv_names(line.split(separator))
         else:
-            header = _CSV_HEADER.fullmatch(line.rstrip("\r"))
             names = []
-            if header:
-                separator = header["separator"]
-                names = [rate_name(name.strip().strip("\"'")) for name in line.split(separator)]
-            if names and max(names) <= Naming.HINT:
-                names = []
         start += len(line) + 1
+
+
+def _csv_names(cells: Sequence[str]) -> list[Naming]:
+    """Return how secret each column is; nothing if none is."""
+    names = [rate_name(cell.strip().strip("\"'")) for cell in cells]
+    return names if max(names) > Naming.HINT else []
 
 
 def _secret_cells(cells: Sequence[str], names: Sequence[Naming], start: int) -> Iterator[Span]:

@@ -84,9 +84,10 @@ def command_spans(text: str) -> Iterator[Span]:
             if end < 0:
                 end = min(len(text), position + _MAX_LINE)
             for match in pattern.finditer(text[start:end]):
-                value = match["value"].strip("\"'")
+                argument = match["value"]
+                value = argument.strip("\"'")
                 if _is_secret_argument(value, word):
-                    offset = start + match.start("value") + match["value"].index(value)
+                    offset = start + match.start("value") + argument.index(value)
                     yield offset, offset + len(value)
             position = lowered.find(word, end)
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-from pytest_starcoder.redaction.literals import Span
+from pytest_starcoder.redaction.literals import Span, is_word_character
 from pytest_starcoder.redaction.patterns import lazy_pattern
 from pytest_starcoder.redaction.secret_values import MIN_LENGTH, REDACTED, is_random
 
@@ -105,7 +105,7 @@ class KnownSecrets:
             is_distinct = self._forms.get(text[start:end])
             if is_distinct is None:
                 continue
-            if is_distinct or not (_is_word(text, start - 1) or _is_word(text, end)):
+            if is_distinct or _stands_apart(text, start, end):
                 return end
         return 0
 
@@ -117,9 +117,10 @@ class KnownSecrets:
         end = last + MIN_LENGTH - 1
         if last == start or text[start:end].isalpha():
             return 0  # letters alone are words that a name in the secret has, too
-        is_apart = not _is_word(text, start - 1) and not _is_word(text, end)
         is_long = end - start >= _MIN_PIECE_IN_WORD
-        return end if is_apart or is_long or is_random(text[start:end]) else 0
+        if is_long or _stands_apart(text, start, end) or is_random(text[start:end]):
+            return end
+        return 0
 
 
 def hide_spans(text: str, spans: Iterable[Span]) -> str:
@@ -135,17 +136,17 @@ def hide_spans(text: str, spans: Iterable[Span]) -> str:
 def _merged(spans: Iterable[Span]) -> list[Span]:
     merged: list[Span] = []
     for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        last_start, last_end = merged[-1] if merged else (0, -1)
+        if start <= last_end:
+            merged[-1] = last_start, max(last_end, end)
         else:
             merged.append((start, end))
     return merged
 
 
-def _is_word(text: str, position: int) -> bool:
-    if not 0 <= position < len(text):
-        return False
-    return text[position].isalnum() or text[position] == "_"
+def _stands_apart(text: str, start: int, end: int) -> bool:
+    """Return whether no word touches the span."""
+    return not is_word_character(text, start - 1) and not is_word_character(text, end)
 
 
 def _forms(value: str, *, encode: bool) -> Iterator[tuple[str, bool]]:
@@ -179,10 +180,12 @@ def _base64_forms(value: bytes) -> Iterator[str]:
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + value).decode()
         # The first and last groups of four also encode what stands around the value.
-        start = 4 if shift else 0
-        end = len(encoded) - (4 if (len(value) + shift) % 3 else 0)
-        if end - start >= 12:
-            forms.append(encoded[start:end])
+        if shift:
+            encoded = encoded[4:]
+        if (len(value) + shift) % 3:
+            encoded = encoded[:-4]
+        if len(encoded) >= 12:
+            forms.append(encoded)
     for form in forms:
         yield form
         if "+" in form or "/" in form:

@@ -49,13 +49,21 @@ def closes_literal(text: str, position: int) -> bool:
 def line_before(text: str, position: int, limit: int) -> str:
     """Return the text before `position` in its line, of a long line the last `limit` characters."""
     start = max(position - limit, 0)
-    return text[max(text.rfind("\n", start, position) + 1, start) : position]
+    line_start = text.rfind("\n", start, position) + 1
+    return text[max(line_start, start) : position]
 
 
 def margin_at(text: str, position: int) -> int:
     """Return the indentation of the line at `position`; list markers of YAML count as blanks."""
     before = line_before(text, position, 1000)
     return len(before) - len(before.lstrip(" \t-"))
+
+
+def is_word_character(text: str, position: int) -> bool:
+    """Return whether a letter, a digit or an underscore stands at `position`."""
+    if not 0 <= position < len(text):
+        return False
+    return text[position].isalnum() or text[position] == "_"
 
 
 class Budget:

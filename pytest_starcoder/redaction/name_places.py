@@ -38,9 +38,10 @@ def find_places(text: str) -> Iterator[Place]:
             end -= 1
         name = text[start:end].lstrip(".-$")
         start = end - len(name)
-        naming, last_part = _rate(name, is_call=text[end : end + 1] == "(")
+        following = text[end : end + 1]
+        naming, last_part = _rate(name, is_call=following == "(")
         # `"AWS::IAM::AccessKey"` is a type, not a value.
-        is_type = text.endswith("::", 0, start) and text[end : end + 1] == '"'
+        is_type = following == '"' and text.endswith("::", 0, start)
         if naming is not Naming.NOTHING and not is_type:
             yield Place(start, end, naming, last_part)
 

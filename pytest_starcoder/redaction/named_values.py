@@ -315,16 +315,18 @@ class _ValueFinder:
 
     def _secret_run(self, run: Sequence[Literal], place: Place) -> Iterator[Span]:
         """Yield the spans of literals that are one value together, if it is secret."""
-        parts = [self._text[literal.start : literal.end] for literal in run]
         whole = ""
-        for part, literal in zip(parts, run, strict=True):
+        is_certain = True
+        has_harmless_part = False
+        for literal in run:
+            part = self._text[literal.start : literal.end]
             whole += part * min(literal.repeat, 100)
+            is_certain = is_certain and literal.is_value
+            if len(run) > 1 and len(part) > 20 and is_harmless(part):
+                has_harmless_part = True
         if not whole.strip() or not is_secret_value(whole, place.naming):
             return
-        is_certain = all(literal.is_value for literal in run)
-        if not (is_certain or is_random(whole)):
-            return
-        if len(run) > 1 and any(len(part) > 20 and is_harmless(part) for part in parts):
+        if has_harmless_part or not (is_certain or is_random(whole)):
             return
         for literal in run:
             if literal.end > literal.start:
@@ -366,16 +368,18 @@ class _ValueFinder:
 
     def _option(self, place: Place, before: str) -> Iterator[Span]:
         """Yield the value in `--password value`, `-Password value`."""
-        match = _OPTION_VALUE.match(self._text, place.end)
-        if match is None or not before.endswith("-") or before.endswith("---"):
+        is_option = before.endswith("-") and not before.endswith("---")
+        match = _OPTION_VALUE.match(self._text, place.end) if is_option else None
+        if match is None:
             return
-        group = "plain" if match["plain"] else "quoted"
+        group = match.lastgroup or ""
         value = match[group]
         if place.naming is Naming.HINT and not is_secret_value(value, Naming.HINT):
             return
         if group == "plain" and _is_plain_word(value, place.naming):
             return
-        if len(value) >= 6 and value[0] not in "-/$@" and not is_harmless(value):
+        # These begin an option, a path, a variable and the name of a file.
+        if value[0] not in "-/$@" and not is_harmless(value):
             yield match.span(group)
 
     def _after_blank(self, place: Place, before: str) -> Iterator[Span]:
@@ -383,18 +387,23 @@ class _ValueFinder:
         text = self._text
         head = line_before(text, place.start, 200).lstrip()
         blank = _BLANK.match(text, place.end)
-        literal = None
-        if blank:
-            literal = LITERAL.match(text, blank.end() + (text[blank.end()] == "N"))
-        if blank and literal:
-            start, end = content_span(literal)
-            is_definition = head.startswith(_DEFINING_WORDS) or head == ""
-            is_named = place.name.isupper() or before.endswith((":", "$")) or "BY" in blank[0]
-            is_certain = is_definition or is_named or is_random(text[start:end])
-            if is_certain and is_secret_value(text[start:end], place.naming):
-                yield start, end
+        literal = self._literal_after(blank) if blank else None
+        if blank is None or literal is None:
+            yield from self._word_after(place, head)
             return
-        yield from self._word_after(place, head)
+        start, end = content_span(literal)
+        value = text[start:end]
+        is_definition = head.startswith(_DEFINING_WORDS) or head == ""
+        is_named = place.name.isupper() or before.endswith((":", "$")) or "BY" in blank[0]
+        is_certain = is_definition or is_named or is_random(value)
+        if is_certain and is_secret_value(value, place.naming):
+            yield start, end
+
+    def _literal_after(self, blank: re.Match[str]) -> re.Match[str] | None:
+        start = blank.end()
+        if self._text[start] == "N":  # as in SQL Server: PASSWORD = N'x'
+            start += 1
+        return LITERAL.match(self._text, start)
 
     def _word_after(self, place: Place, head: str) -> Iterator[Span]:
         """Yield an unquoted word after a name and a blank."""
@@ -435,16 +444,17 @@ class _ValueFinder:
     def _call_argument(self, place: Place) -> Iterator[Span]:
         """Yield the value in `set_password('x')` and in `def get_password(): return 'x'`."""
         text = self._text
-        if text.startswith("def ", place.start - 4) and text[place.end : place.end + 1] in "\r\n":
+        following = text[place.end : place.end + 1]
+        if following in "\r\n" and text.startswith("def ", place.start - 4):
             yield from self._returned(place, place.name, place.end)  # Ruby
-            return
-        if not text.startswith("(", place.end):
+        if following != "(":
             return
         argument = _ARGUMENT.match(text, place.end)
         literal = LITERAL.match(text, argument.end()) if argument else None
         if literal:
             start, end = content_span(literal)
             value = text[start:end]
+            # The argument of `get_password('x')` is the name of something.
             is_certain = not _GETTER.match(place.name) or is_random(value)
             if is_certain and is_secret_value(value, place.naming):
                 yield start, end
@@ -513,7 +523,8 @@ class _ValueFinder:
         spans: list[Span] = []
         while start < len(text) and len(spans) < 200:
             end = text.find("\n", start)
-            end = len(text) if end < 0 else end
+            if end < 0:
+                end = len(text)
             line = text[start:end]
             if line.strip():
                 indent = len(line) - len(line.lstrip())
@@ -538,13 +549,17 @@ class _ValueFinder:
         line = _ALONE_ON_LINE.match(text, start)
         if line is None or margin_at(text, line.start("value")) < margin_at(text, place.start):
             return
-        value = line["value"]
-        is_secret = place.naming >= Naming.WEAK and is_random(value)
-        if place.naming is Naming.STRONG and not is_secret:
-            is_value = _DIGIT_OR_DASH.search(value) and not _KEY_OR_CODE.match(value)
-            is_secret = bool(is_value) and is_secret_value(value, place.naming)
-        if is_secret:
+        if _is_secret_line(line["value"], place.naming):
             yield line.span("value")
+
+
+def _is_secret_line(value: str, naming: Naming) -> bool:
+    """Return whether a value alone on a line is secret, and not the next key or statement."""
+    if naming >= Naming.WEAK and is_random(value):
+        return True
+    if naming is not Naming.STRONG or _KEY_OR_CODE.match(value):
+        return False
+    return _DIGIT_OR_DASH.search(value) is not None and is_secret_value(value, naming)
 
 
 def _calls_setter(before: str) -> bool:

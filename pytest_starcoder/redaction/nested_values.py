@@ -21,7 +21,8 @@ def with_texts(value: Value, change: Callable[[str], str]) -> Value:
     elif isinstance(value, tuple):
         changed = tuple(with_texts(part, change) for part in value)
     elif is_dataclass(value) and not isinstance(value, type):
-        names = [entry.name for entry in fields(value)]
-        parts = {name: with_texts(getattr(value, name), change) for name in names}
+        parts = {}
+        for entry in fields(value):
+            parts[entry.name] = with_texts(getattr(value, entry.name), change)
         changed = replace(value, **parts)
     return changed  # type: ignore[no-any-return]

@@ -95,14 +95,19 @@ def secret_values(variables: Mapping[str, object]) -> Iterator[str]:
             continue
         # Only plain dicts, one level deep: reading a lazy mapping would run the user's code.
         if type(value) is dict:
-            entries = list(value.items())[:200]
-            yield from secret_values({key: v for key, v in entries if type(v) is not dict})
+            entries = {}
+            for key, entry in list(value.items())[:200]:
+                if type(entry) is not dict:
+                    entries[key] = entry
+            yield from secret_values(entries)
         elif is_secret_name(name):
-            text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-            if not isinstance(text, str) or text.isdigit():
-                continue
-            if MIN_LENGTH <= len(text) <= _MAX_VALUE:
-                yield str(text)
+            yield from _secret_text(value)
+
+
+def _secret_text(value: object) -> Iterator[str]:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if isinstance(text, str) and MIN_LENGTH <= len(text) <= _MAX_VALUE and not text.isdigit():
+        yield str(text)  # the user's subclass of str may have methods of its own
 
 
 @lru_cache(64)

@@ -119,11 +119,16 @@ def rate_name(name: str) -> Naming:
         return Naming.STRONG
     if _has_other_pass(words):
         return Naming.NOTHING
-    last = words[-1]
-    ends_weakly = last.endswith(("token", "pass")) and len(last) <= 12  # `authtoken`
-    if ends_weakly or not _WEAK_WORDS.isdisjoint(words):
+    if _is_weak(words):
         return Naming.WEAK
     return Naming.NOTHING if _HINT_WORDS.isdisjoint(words) else Naming.HINT
+
+
+def _is_weak(words: list[str]) -> bool:
+    if not _WEAK_WORDS.isdisjoint(words):
+        return True
+    last = words[-1]
+    return last.endswith(("token", "pass")) and len(last) <= 12  # `authtoken`
 
 
 def _has_other_pass(words: list[str]) -> bool:
@@ -166,7 +171,7 @@ def candidate_positions(text: str) -> list[int]:
     """Return the positions of parts of names that may be secret, in order."""
     lowered = text.lower()
     if len(lowered) != len(text):  # some letters become two when lowered
-        lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+        lowered = "".join(map(_lower_if_single, text))
     positions: set[int] = set()
     for part in _PARTS:
         position = lowered.find(part)
@@ -174,3 +179,8 @@ def candidate_positions(text: str) -> list[int]:
             positions.add(position)
             position = lowered.find(part, position + len(part))
     return sorted(positions)
+
+
+def _lower_if_single(char: str) -> str:
+    lowered = char.lower()
+    return lowered if len(lowered) == 1 else char

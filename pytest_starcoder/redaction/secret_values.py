@@ -228,7 +228,11 @@ def is_placeholder(value: str) -> bool:
         return False
     if "".join(words) in _NUMBERS or re.search(r"xxx+", value, re.IGNORECASE):
         return True
-    unusual = set(words) - _HARMLESS_WORDS
+    return _are_harmless(set(words))
+
+
+def _are_harmless(words: set[str]) -> bool:
+    unusual = words - _HARMLESS_WORDS
     if not unusual:
         return True
     # Numbers are harmless in `test-key-123`, but not in `token-123`.
@@ -242,20 +246,17 @@ def _is_sentence(value: str) -> bool:
         return False
     if any(is_random(word.strip(_PUNCTUATION)) for word in words):
         return False
-    if len(words) > 6 or _has_foreign_letter(value):
+    has_foreign_letter = any(char.isalpha() and not char.isascii() for char in value)
+    if len(words) > 6 or has_foreign_letter:
         return True
     lowered = [word.strip(_PUNCTUATION + "…#@-").lower() for word in words]
     plain = [word for word in lowered if _PLAIN_SPELLING.fullmatch(word)]
     if len(plain) < 0.6 * len(words):
         return False
-    if len(words) < 4 or value[:1].isupper() or value[-1:] in ".?!:…,":
-        return True
     # Four to six lower-case words without a common one are a passphrase.
-    return not _SENTENCE_WORDS.isdisjoint(lowered)
-
-
-def _has_foreign_letter(value: str) -> bool:
-    return any(char.isalpha() and not char.isascii() for char in value)
+    is_passphrase = len(words) >= 4 and _SENTENCE_WORDS.isdisjoint(lowered)
+    has_sentence_case = value[:1].isupper() or value[-1:] in ".?!:…,"
+    return has_sentence_case or not is_passphrase
 
 
 def _is_label(value: str) -> bool:
@@ -300,34 +301,33 @@ def is_random(value: str) -> bool:
 
 @lru_cache(1 << 16)
 def _is_random(value: str) -> bool:
-    has_signs = _WITH_SIGNS.fullmatch(value) is not None  # `tr0ub4dor&3`, `p@ssw0rd!`
     if not _LETTER.search(value):
         return False
+    has_signs = _WITH_SIGNS.fullmatch(value) is not None  # `tr0ub4dor&3`, `p@ssw0rd!`
     if not _DIGIT.search(value):
         return has_signs
     if any(pattern.fullmatch(value) for pattern in _STRUCTURED_PATTERNS):
         return False
     # The more often letters and digits alternate, the shorter a random value may be.
-    changes = len(_DIGIT_CHANGES.findall(value))
-    if changes >= 3:
-        return True
-    if changes == 0:
-        return False
-    if has_signs:
-        return True
-    if changes == 2:
-        return len(value) >= 12 or _has_both_cases(value)
-    return len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
-
-
-def _has_both_cases(value: str) -> bool:
-    return _LOWER.search(value) is not None and _UPPER.search(value) is not None
+    match len(_DIGIT_CHANGES.findall(value)):
+        case 0:
+            return False
+        case 1:
+            has_many_cases = len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
+            return has_signs or has_many_cases
+        case 2:
+            has_both_cases = _LOWER.search(value) and _UPPER.search(value)
+            return has_signs or len(value) >= 12 or bool(has_both_cases)
+    return True
 
 
 def entropy(value: str) -> float:
     """Return the Shannon entropy of a text, in bits per character."""
-    size = len(value)
-    return -sum(count / size * math.log2(count / size) for count in Counter(value).values())
+    bits = 0.0
+    for count in Counter(value).values():
+        share = count / len(value)
+        bits -= share * math.log2(share)
+    return bits
 
 
 def is_secret_value(value: str, naming: Naming) -> bool:
@@ -339,14 +339,16 @@ def is_secret_value(value: str, naming: Naming) -> bool:
         return _is_dense(stripped) and _CHECKSUM.fullmatch(stripped) is None
     if len(stripped) < MIN_LENGTH:
         return _is_short_secret(stripped)
-    if naming is Naming.STRONG or is_random(stripped):
-        return True
-    # Under a weak name such as `token`, letters alone are a word of a parser.
-    if not _DIGIT.search(stripped):
+    return naming is Naming.STRONG or is_random(stripped) or _is_no_word(stripped)
+
+
+def _is_no_word(value: str) -> bool:
+    """Return whether a value is no word of a parser, as those that its tests call `token`."""
+    if not _DIGIT.search(value):
         return False
-    if _is_mixed(stripped) and not _NUMBERED_NAME.fullmatch(stripped):
+    if _is_mixed(value) and not _NUMBERED_NAME.fullmatch(value):
         return True
-    return len(stripped) >= 9 and stripped.isalnum()
+    return len(value) >= 9 and value.isalnum()
 
 
 def _is_short_secret(value: str) -> bool:
@@ -382,12 +384,15 @@ def may_spread(value: str) -> bool:
         return False
     if is_harmless(stripped):
         return False
-    has_digit = _DIGIT.search(stripped) is not None
-    if len(stripped) < 16 and not has_digit and len(stripped.split()) > 1:
-        return False
-    if has_digit or is_random(stripped):
+    if _DIGIT.search(stripped) or is_random(stripped):
         is_name = _NUMBERED_NAME.fullmatch(stripped) and re.fullmatch(r"[a-z_]+\d?", stripped)
         return not is_name or len(stripped) >= 12
-    if re.fullmatch(r"[A-Za-z]+", stripped):
-        return len(stripped) >= 24
-    return re.fullmatch(r"[a-z]+(?:_[a-z]+)?", stripped) is None
+    return not _may_be_words(stripped)
+
+
+def _may_be_words(value: str) -> bool:
+    """Return whether a value without digits may also stand in ordinary text."""
+    if re.fullmatch(r"[A-Za-z]+", value):
+        return len(value) < 24
+    is_phrase = len(value) < 16 and len(value.split()) > 1
+    return is_phrase or re.fullmatch(r"[a-z]+_[a-z]+", value) is not None

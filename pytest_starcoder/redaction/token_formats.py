@@ -181,11 +181,7 @@ def has_token(text: str) -> bool:
 
 def _issued_spans(text: str) -> Iterator[Span]:
     """Yield private keys, and tokens in the format of the service that issued them."""
-    for match in _KEY_BLOCK.finditer(text):
-        for group in ("body", "ssh2", "putty"):
-            body = (match[group] or "").strip()
-            if body and not body.startswith("["):
-                yield match.span(group)
+    yield from _private_keys(text)
     for match in _TOKENS.finditer(text):
         has_prefix = "." not in match[0][:3]
         if not _FILLED.search(match[0]) and (has_prefix or _is_mixed(match[0])):
@@ -193,6 +189,14 @@ def _issued_spans(text: str) -> Iterator[Span]:
     for match in _ENDPOINTS.finditer(text):
         if _is_mixed(match["secret"]):
             yield match.span("secret")
+
+
+def _private_keys(text: str) -> Iterator[Span]:
+    for match in _KEY_BLOCK.finditer(text):
+        group = match.lastgroup or "body"
+        body = match[group].strip()
+        if body and not body.startswith("["):  # such as [redacted]
+            yield match.span(group)
 
 
 def _header_spans(text: str) -> Iterator[Span]:
@@ -214,16 +218,22 @@ def _is_header_value(scheme: str, value: str, before: str) -> bool:
     if scheme == "basic":
         return _is_user_and_password(value) or (in_header and _is_mixed(value))
     if scheme == "bearer":
-        if is_random(value) or (in_header and not value.isalpha()):
-            return True
-        return len(value) >= 16 and not is_harmless(value)
+        return _is_bearer_token(value, in_header=in_header)
+    # Words such as "token" and "digest" are frequent in prose, too.
     return is_random(value) and len(value) >= (8 if in_header else 16)
+
+
+def _is_bearer_token(value: str, *, in_header: bool) -> bool:
+    if is_random(value) or (in_header and not value.isalpha()):
+        return True
+    return len(value) >= 16 and not is_harmless(value)
 
 
 def _is_user_and_password(value: str) -> bool:
     """Return whether a text is the base64 of a user and a password."""
+    padding = "=" * (-len(value) % 4)
     try:
-        return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        return b":" in base64.b64decode(value + padding, validate=True)
     except ValueError:
         return False
 
@@ -244,21 +254,23 @@ def _parameter_spans(text: str) -> Iterator[Span]:
 def _url_spans(text: str) -> Iterator[Span]:
     for match in _URL.finditer(text):
         password = match["password"]
-        if _is_no_password(password) or (password.lower() in _NO_PASSWORDS and match["user"]):
+        if _is_no_password(password, match["user"]):
             continue
         start = match.start("password")
-        at_sign = password.find("@")
-        rest = password[at_sign + 1 :]
+        first, at_sign, rest = password.partition("@")
         # The greedy match may have taken the host and a path with another `@`.
-        if at_sign >= 0 and _HOST.match(rest) and "/" in rest:
-            yield start, start + at_sign
+        if at_sign and _HOST.match(rest) and "/" in rest:
+            yield start, start + len(first)
         elif not ("/" in password and "?" in password):
             yield match.span("password")
     for match in _URL_TOKEN.finditer(text):
         yield match.span("secret")
 
 
-def _is_no_password(password: str) -> bool:
+def _is_no_password(password: str, user: str) -> bool:
+    # Redis takes a password without a user, and there even such a word may be meant.
+    if user and password.lower() in _NO_PASSWORDS:
+        return True
     if "/" in password and not any(char.isalnum() for char in password.partition("/")[0]):
         return True
     if _PORT_AND_PATH.match(password):
@@ -281,8 +293,9 @@ def _is_random_key(value: str) -> bool:
     if not re.search(r"[A-Z]", value) or not re.search(r"[a-z]", value):
         return False
     ascending = sum(first < second for first, second in pairwise(value))
-    is_alphabet = ascending > 0.7 * len(value)
-    return len(re.findall(r"\d", value)) >= 2 and not is_alphabet
+    if ascending > 0.7 * len(value):
+        return False  # an alphabet in another order than A to Z, a to z, 0 to 9
+    return len(re.findall(r"\d", value)) >= 2
 
 
 def _is_mixed(value: str) -> bool:

@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from pytest_starcoder import interpreter
@@ -215,11 +215,15 @@ def _parse_refs(text: str) -> list[tuple[str, str]] | None:
     refs = []
     for line in text.splitlines():
         words = line.split(" ")
-        if len(words) != 4 or not _is_hash(words[1]) or not _is_hash(words[3]):
+        if len(words) != 4:
             return None
-        tip, remote = words[1], words[3]
+        _, tip, _, remote = words
+        if not _is_hash(tip) or not _is_hash(remote):
+            return None
+        if not remote.strip("0"):  # zeros: the branch is new
+            remote = ""
         if tip.strip("0"):  # zeros: the push deletes the branch
-            refs.append((tip, remote if remote.strip("0") else ""))
+            refs.append((tip, remote))
     return refs if text else None
 
 
@@ -250,16 +254,14 @@ def _at_push(
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
     settings = _load_settings(options)  # may raise, so before any report is marked as shown
-    requires_model = settings.review_require_model
     tips = _pushed_commits(refs)
     waiting = _wait_for_reviews(queue, tips)
     is_incomplete = bool(waiting)
-    fingerprints: set[str] = set()
     shown = []
-    for report in reports.show_pushed(tips):
-        report.shown = _take_unseen(_open_findings(report, tips[report.hash]), fingerprints)
-        is_incomplete = is_incomplete or report.lacks_model
-        if report.needs_reading or (report.lacks_model and requires_model):
+    for report in _pushed_reports(reports, tips):
+        is_unreviewed = report.lacks_model and settings.review_require_model
+        is_incomplete = is_incomplete or is_unreviewed
+        if report.needs_reading or is_unreviewed:
             shown.append(report)
     _save_as_last(shown, git_folder)
     parts = [report.lines() for report in shown]
@@ -267,7 +269,19 @@ def _at_push(
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
     if _has_severe(shown, settings):
         return parts, 1
-    return parts, 3 if is_incomplete and requires_model else 0
+    if is_incomplete and settings.review_require_model:
+        return parts, 3
+    return parts, 0
+
+
+def _pushed_reports(reports: PendingReports, tips: Mapping[str, str]) -> Iterator[CommitReport]:
+    """Yield the reports on the pushed commits, each with the findings to show."""
+    # Several commits may have the same finding.
+    fingerprints: set[str] = set()
+    for report in reports.show_pushed(tips):
+        findings = _open_findings(report, tips[report.hash])
+        report.shown = _take_unseen(findings, fingerprints)
+        yield report
 
 
 def _pushed_commits(refs: list[tuple[str, str]]) -> dict[str, str]:
@@ -369,11 +383,13 @@ def _save_as_last(shown: list[CommitReport], git_folder: str) -> None:
     """Save what was shown for `starcoder-review --last` and `--accept`."""
     if not shown:
         return
-    lines = chain.from_iterable(report.lines() for report in shown)
-    record = json.dumps(merge_records([report.shown_record() for report in shown]), indent=2)
+    text = ""
+    for report in shown:
+        text += "\n".join([*report.lines(), ""])
+    record = merge_records([report.shown_record() for report in shown])
     folder = os.path.join(git_folder, "starcoder")
     try:
-        write_atomically(os.path.join(folder, "last.json"), record + "\n")
-        write_atomically(os.path.join(folder, "last.txt"), "".join(f"{line}\n" for line in lines))
+        write_atomically(os.path.join(folder, "last.json"), json.dumps(record, indent=2) + "\n")
+        write_atomically(os.path.join(folder, "last.txt"), text)
     except OSError as exc:
         print(f"starcoder-review: the report cannot be saved: {exc.strerror}.", file=sys.stderr)

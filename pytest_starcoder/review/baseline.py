@@ -46,7 +46,11 @@ def add_findings(text: str, findings: Iterable[Mapping[str, Any]]) -> tuple[str,
         if fingerprint not in accepted:
             source = " ".join(finding["source"].split())[:100]
             new[fingerprint] = f"{fingerprint} {finding['path']}: {source}"
+    lines = set(new.values())
     # Lines that people wrote stay, except comments: the header is written anew.
-    lines = {line for line in text.splitlines() if line.strip() and not line.startswith("#")}
-    ordered = sorted(lines | {*new.values()}, key=lambda line: line.partition(" ")[2])
-    return _HEADER + "".join(f"{line}\n" for line in ordered), len(new)
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            lines.add(line)
+    ordered = sorted(lines, key=lambda line: line.partition(" ")[2])
+    entries = "".join(f"{line}\n" for line in ordered)
+    return _HEADER + entries, len(new)

@@ -46,7 +46,8 @@ class Hunk:
         # Counted, because a part of a git hunk has its own.
         before = sum(not line.startswith("+") for line in self.lines)
         after = sum(not line.startswith("-") for line in self.lines)
-        return f"@@ -{self.old},{before} +{self.new},{after} @@ {self.definition}".rstrip()
+        ranges = f"-{self.old},{before} +{self.new},{after}"
+        return f"@@ {ranges} @@ {self.definition}".rstrip()
 
     @property
     def text(self) -> str:

@@ -44,6 +44,13 @@ def read_change(
         reader.learn_secrets(patch)  # of all files first: each may repeat another's secret
     # Keyed by patch rather than path: a diff from standard input may name a file twice.
     readings = {patch: reader.read(patch) for patch in smallest_first}
+    return _join(description, patches, readings)
+
+
+def _join(
+    description: str, patches: Sequence[FilePatch], readings: Mapping[FilePatch, _FileReading]
+) -> Change:
+    """Return the change that consists of the files, in the order of the patches."""
     hunks: list[Hunk] = []
     unasked: list[Hunk] = []
     unreviewed: list[Unreviewed] = []
@@ -103,8 +110,10 @@ class _Reader:
         self._next_number = 0
 
     def learn_secrets(self, patch: FilePatch) -> None:
+        if self._is_late() or self._skip_reason(patch):
+            return
         text = self._text(patch)
-        if text is not None and not self._skip_reason(patch) and not self._is_late():
+        if text is not None:
             self._redactor.learn(text)
 
     def read(self, patch: FilePatch) -> _FileReading:
@@ -202,7 +211,8 @@ def _no_hunks_reason(entry: Entry) -> str:
         return "renamed"
     if entry.status == "C":
         return "copied"
-    if entry.status == "M" and entry.modes[0] != entry.modes[1]:
+    old_mode, new_mode = entry.modes
+    if entry.status == "M" and old_mode != new_mode:
         return "only its mode changes"
     return "empty"
 

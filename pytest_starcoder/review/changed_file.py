@@ -47,7 +47,8 @@ class ChangedFile:
                 self._find_secrets(dict(before.added()), dict(after.added()))
             return
         self._lines = _split(self.text)
-        self._find_secrets(dict(enumerate(_split(text), 1)), dict(enumerate(self._lines, 1)))
+        numbered_before = dict(enumerate(_split(text), 1))
+        self._find_secrets(numbered_before, dict(enumerate(self._lines, 1)))
         # One syntax tree for all hunks, so that work grows with the lines of a file only.
         self._definitions = Definitions(path, self._lines, self.text)
         self._redacted = {hunk: self._redact(hunk) for hunk in hunks}
@@ -131,6 +132,7 @@ class ChangedFile:
             yield hunk
             return
         shown = [index for index, line in enumerate(hunk.lines) if not line.startswith("-")]
+        shown.append(len(hunk.lines))
         cuts: list[int] = []
         previous: Definition | None = None
         is_first = True
@@ -140,10 +142,12 @@ class ChangedFile:
                 run_start = index + 1
             elif line[1:].strip():
                 definition = self._definitions.around(number, hunk.context, hunk.new)
-                can_cut = not is_first and run_start > (cuts[-1] if cuts else 0)
+                last_cut = cuts[-1] if cuts else 0
+                can_cut = not is_first and run_start > last_cut
                 if can_cut and _are_disjoint(previous, definition):
+                    # The definition may begin before the hunk.
                     offset = max(_first_line(definition, previous, number) - hunk.new, 0)
-                    cut = shown[offset] if offset < len(shown) else len(hunk.lines)
+                    cut = shown[min(offset, len(shown) - 1)]
                     cuts.append(min(index, cut))
                 previous, is_first = definition, False
         yield from cut_hunk(hunk, cuts)
@@ -153,7 +157,8 @@ class ChangedFile:
     def _base(self, part: PatchHunk, definition: Definition | None, added: Sequence[int]) -> str:
         """Return the code around a part before the change, within its definition if it has one."""
         first = max(1, part.new - AROUND)
-        last = min(len(self._lines), part.new + _count_after(part) + AROUND)
+        end = part.new + _count_after(part)
+        last = min(len(self._lines), end + AROUND)
         if definition is not None:
             first = max(first, definition.first)
             last = min(last, max(definition.last, added[-1]))

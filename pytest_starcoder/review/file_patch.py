@@ -95,9 +95,8 @@ def parse_diff(diff: bytes) -> list[FilePatch]:
     """Return the files of the diff on standard input. Raises ConfigError if it is unreadable."""
     from unidiff.errors import UnidiffParseError
 
-    sections = [part for part in _git_sections(diff) if part.startswith(b"diff --git ")]
     try:
-        patches = [_git_patch(section) for section in sections] or _plain_patches(diff)
+        patches = _parse_files(diff)
     except UnidiffParseError as exc:
         raise _damaged(f"({one_line(str(exc), 200)})") from exc
     for patch in patches:
@@ -106,6 +105,14 @@ def parse_diff(diff: bytes) -> list[FilePatch]:
     if not patches and diff.strip():
         raise ConfigError("Standard input is not a diff.", "Pipe `git diff` into it.")
     return patches
+
+
+def _parse_files(diff: bytes) -> list[FilePatch]:
+    # `git show` writes the commit before the first section.
+    sections = [part for part in _git_sections(diff) if part.startswith(b"diff --git ")]
+    if sections:
+        return list(map(_git_patch, sections))
+    return _plain_patches(diff)
 
 
 def _damaged(place: str) -> ConfigError:
@@ -149,7 +156,8 @@ def _entry(names: PatchedFile, header: PatchedFile, patch: bytes) -> Entry:
     else:
         status = "R" if "rename to " in str(header.patch_info) else "M"
     new_mode = header.target_mode or REGULAR_FILE
-    return Entry(path, status, (header.source_mode or new_mode, new_mode), ("", ""), patch)
+    old_mode = header.source_mode or new_mode
+    return Entry(path, status, (old_mode, new_mode), ("", ""), patch)
 
 
 def _split_header(section: bytes) -> tuple[list[str], list[str]]:
@@ -159,7 +167,9 @@ def _split_header(section: bytes) -> tuple[list[str], list[str]]:
     under diff.noprefix or diff.mnemonicPrefix if they contain spaces.
     """
     lines = _lines(section)
-    start = next((at for at, line in enumerate(lines) if line.startswith("--- ")), len(lines))
+    start = 0
+    while start < len(lines) and not lines[start].startswith("--- "):
+        start += 1
     return lines[:start], lines[start:]
 
 

@@ -61,8 +61,10 @@ class Finding:
         """Hexadecimal digits that depend neither on the line number nor on the message."""
         import hashlib
 
-        key = "\0".join((self.path, self.definition, self.rule, " ".join(self.source.split())))
-        return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+        source = " ".join(self.source.split())  # re-indenting a line does not change it
+        key = "\0".join((self.path, self.definition, self.rule, source))
+        digest = hashlib.sha256(key.encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ class ForkedCall:
         self._argument: Any = None
 
     def __enter__(self) -> ForkedCall:
+        # System libraries of macOS may crash in a forked process.
+        can_fork = hasattr(os, "fork") and sys.platform != "darwin"
         # A child has no other threads, but the locks that they hold.
-        if hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1:
+        if can_fork and threading.active_count() == 1:
             argument_out, argument_in = os.pipe()
             result_out, result_in = os.pipe()
             self._pid = fork()
@@ -85,7 +87,8 @@ class ForkedCall:
                     import_module(name)
             function = self._function()
             try:
-                result = pickle.dumps((False, function(pickle.load(arguments))))
+                argument = pickle.load(arguments)
+                result = pickle.dumps((False, function(argument)))
             except EOFError:
                 return  # never called
             except Exception as exc:  # noqa: BLE001 - the parent raises it

@@ -18,7 +18,8 @@ def review_commands(review: Review) -> str:
         title = escape_property(one_line(f"StarCoder ({finding.author})", 100))
         message = escape_message(one_line(finding.message))
         level = LEVELS[finding.severity]
-        lines.append(f"::{level} file={path},line={finding.line},title={title}::{message}")
+        properties = f"file={path},line={finding.line},title={title}"
+        lines.append(f"::{level} {properties}::{message}")
     level = "notice" if review.reviewed == review.total else "warning"
     message = escape_message(one_line(summary(review), 1000))
     lines.append(f"::{level} title=StarCoder review::{message}")

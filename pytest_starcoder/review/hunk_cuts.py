@@ -44,16 +44,20 @@ def cut_by_length(hunk: PatchHunk) -> Iterator[PatchHunk]:
         size += len(line) + 1
         if size > MAX_PART and index > first:
             # Not in the first third, so that parts are not too short.
-            candidates = range(first + max(1, (index - first) // 3), index + 1)
+            shortest = max(1, (index - first) // 3)
+            candidates = range(first + shortest, index + 1)
             first = max(candidates, key=lambda at: (_rate_boundary(hunk.lines, at), at))
             cuts.append(first)
-            size = sum(len(text) + 1 for text in hunk.lines[first : index + 1])
+            # The cut may be well above this line.
+            begun = hunk.lines[first : index + 1]
+            size = sum(len(text) + 1 for text in begun)
     return cut_hunk(hunk, cuts)
 
 
 def _rate_boundary(lines: Sequence[str], index: int) -> int:
     """Rate a cut before a line: 2 before a definition at the left margin, 1 after a blank line."""
-    text, previous = lines[index][1:], lines[index - 1][1:]
+    text = lines[index][1:]
+    previous = lines[index - 1][1:]
     if previous.strip() or not text.strip():
         return 0
     return 1 if text[0].isspace() else 2
@@ -64,6 +68,7 @@ def trim_to_definition(hunk: PatchHunk, definition: Definition) -> PatchHunk:
 
     They may change or move without it, which would make the cached answer useless.
     """
+
     # An unchanged line has as many signs before as after, so both starts move by `first`.
     numbers = [number for number, _ in hunk.numbered()]
     first, end = 0, len(hunk.lines)

@@ -137,6 +137,11 @@ def hides_code(line: str, *, is_code: bool) -> bool:
         return True  # no script needs one there
     if any(char in line for char in _OVERRIDES):
         return True  # they reverse even letters, which no text needs
+    return _misuses_direction(line, is_code)
+
+
+def _misuses_direction(line: str, is_code: bool) -> bool:
+    """Return whether a direction is not closed, or spans the end of a string or comment."""
     opened: list[tuple[str, int]] = []
     for end, char in enumerate(line):
         if char in _EMBEDDINGS or char in _ISOLATES:

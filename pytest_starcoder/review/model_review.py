@@ -294,8 +294,9 @@ def _render(kind: str, form: str, hunk: Hunk, repository_name: str, line: int) -
     title = f"{hunk.definition} in {hunk.path}" if hunk.definition else hunk.path
     numbered = []
     for number, text in hunk.numbered():
-        shown = "" if text.startswith("-") else number
-        numbered.append(f"{shown:>6} {text[:1] or ' '} {text[1:]}")
+        sign = text[:1] or " "
+        shown = "" if sign == "-" else number
+        numbered.append(f"{shown:>6} {sign} {text[1:]}")
     return render(
         kind,
         form,
@@ -337,11 +338,15 @@ _DECLARATIONS = (
 def _first_statement(hunk: Hunk, text: str) -> int:
     """Return the first added line that does something: no import, declaration or comment."""
     tree = syntax_tree(text) if hunk.path.endswith(".py") else None
-    if tree is None:
-        active = {number for number in hunk.added if not _INACTIVE.match(hunk.line(number))}
-    else:
-        active = set(_active_lines(tree))
-    return next((number for number in hunk.added if number in active), hunk.added[0])
+    active_lines = None if tree is None else set(_active_lines(tree))
+    for number in hunk.added:
+        if active_lines is not None:
+            is_active = number in active_lines
+        else:
+            is_active = not _INACTIVE.match(hunk.line(number))
+        if is_active:
+            return number
+    return hunk.added[0]
 
 
 def _active_lines(tree: ast.Module) -> Iterator[int]:

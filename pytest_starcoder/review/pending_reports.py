@@ -170,9 +170,10 @@ class PendingReports:
                 if commits is not None and report.hash not in commits:
                     continue
                 os.makedirs(self._path(target), mode=0o700, exist_ok=True)
+                source = self._path(stage, report.name)
                 try:
                     # Only one of two concurrent processes succeeds.
-                    os.replace(self._path(stage, report.name), self._path(target, report.name))
+                    os.replace(source, self._path(target, report.name))
                 except OSError:
                     continue
                 yield report

@@ -25,10 +25,10 @@ def preview(review_input: ReviewInput) -> str:
     for path, hunks in by_path.items():
         size = f"{sizes[path]:,} characters to send"
         lines.append(f"{one_line(path, 200)}: {_counts(hunks)}, {size}")
-    count = _count_git_hunks(change.hunks)
+    hunks_to_review = counted(_count_git_hunks(change.hunks), "hunk")
+    summary = f"{hunks_to_review} of {change.total} would be reviewed, {change.description}"
     budget = review_input.settings.review_time_budget
-    summary = f"{counted(count, 'hunk')} of {change.total} would be reviewed"
-    lines.append(f"{summary}, {change.description}. The time budget is {budget:g} s.")
+    lines.append(f"{summary}. The time budget is {budget:g} s.")
     missing = describe_unreviewed(change.unreviewed)
     if missing:
         lines.append(f"Not reviewed: {missing}.")
@@ -36,8 +36,9 @@ def preview(review_input: ReviewInput) -> str:
 
 
 def _counts(hunks: Sequence[Hunk]) -> str:
+    git_hunks = counted(_count_git_hunks(hunks), "hunk")
     added = sum(len(hunk.added) for hunk in hunks)
-    return f"{counted(_count_git_hunks(hunks), 'hunk')}, {counted(added, 'added line')}"
+    return f"{git_hunks}, {counted(added, 'added line')}"
 
 
 def _count_git_hunks(hunks: Iterable[Hunk]) -> int:
@@ -63,4 +64,5 @@ def show_prompts(review_input: ReviewInput) -> str:
 
 def _family(review_input: ReviewInput) -> str:
     """Return the model family by the model's name alone: its server is not asked."""
-    return model_family(Model(review_input.settings.model, "", "", 0), review_input.settings.family)
+    settings = review_input.settings
+    return model_family(Model(settings.model, "", "", 0), settings.family)

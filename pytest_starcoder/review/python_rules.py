@@ -97,7 +97,9 @@ def _protected_lines(nodes: Sequence[ast.AST]) -> set[int]:
         else:
             continue
         if is_protected:
-            lines.update(range(node.body[0].lineno, _last_line(node.body[-1]) + 1))
+            first = node.body[0].lineno
+            last = _last_line(node.body[-1])
+            lines.update(range(first, last + 1))
     return lines
 
 
@@ -414,9 +416,13 @@ def _contains_value(query: ast.expr) -> bool:
 
 
 def _has_variable_part(command: ast.expr) -> bool:
-    pieces = list(_pieces(command))
-    has_text = any(text.strip() for text, _ in pieces)
-    return has_text and not all(value is None or _is_safe(value) for _, value in pieces)
+    has_text = False
+    has_unsafe_value = False
+    for text, value in _pieces(command):
+        has_text = has_text or bool(text.strip())
+        if value is not None and not _is_safe(value):
+            has_unsafe_value = True
+    return has_text and has_unsafe_value
 
 
 def _pieces(built: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
@@ -424,19 +430,18 @@ def _pieces(built: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
     match built:
         case ast.Constant(value):
             yield str(value), None
+        case ast.FormattedValue(value):
+            yield "", value
         case ast.JoinedStr(parts):
             for part in parts:
-                match part:
-                    case ast.FormattedValue(value):
-                        yield "", value
-                    case ast.Constant(value):
-                        yield str(value), None
+                yield from _pieces(part)
         case ast.BinOp(ast.Constant(str(text)), ast.Mod(), ast.Tuple(values)):
             yield from _fill(text, values)
         case ast.BinOp(ast.Constant(str(text)), ast.Mod(), value):
             yield from _fill(text, [value])
         case ast.Call(ast.Attribute(ast.Constant(str(text)), "format"), arguments, keywords):
-            yield from _fill(text, [*arguments, *(keyword.value for keyword in keywords)])
+            named_arguments = [keyword.value for keyword in keywords]
+            yield from _fill(text, [*arguments, *named_arguments])
         case ast.BinOp(_, ast.Add(), _):
             for operand in _summands(built):
                 if isinstance(operand, ast.Constant | ast.JoinedStr):
@@ -500,7 +505,9 @@ def _have_equal_values(first: object, second: object) -> bool:
     if isinstance(first, ast.AST) and isinstance(second, ast.AST):
         return _are_equal(first, second)
     if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_have_equal_values, first, second))
+        if len(first) != len(second):
+            return False
+        return all(map(_have_equal_values, first, second))
     return type(first) is type(second) and first == second
 
 
@@ -516,4 +523,6 @@ def _is_pure(node: ast.expr) -> bool:
 
 def _shorten(node: ast.AST) -> str:
     text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else text[:59] + "…"
+    if len(text) <= 60:
+        return text
+    return text[:59] + "…"

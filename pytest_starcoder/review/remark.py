@@ -67,7 +67,10 @@ def clean_message(answer: str) -> str:
     from pytest_starcoder.model.answer_quality import clean_answer
 
     lines = [line for line in answer.splitlines() if line.strip()]
-    return redact(one_line(clean_answer(lines[0]), MAX_MESSAGE)).strip() if lines else ""
+    if not lines:
+        return ""
+    message = one_line(clean_answer(lines[0]), MAX_MESSAGE)
+    return redact(message).strip()
 
 
 def answer_schema(hunk: Hunk) -> dict[str, object]:
@@ -102,6 +105,7 @@ def parse_remarks(answer: str, added: tuple[int, ...]) -> list[Remark] | None:
     except (ValueError, RecursionError):  # thousands of brackets
         return None
     if isinstance(content, dict):
+        # Without the schema, which some servers ignore, models also call the list "issues".
         content = content.get("findings", content.get("issues"))
     if not isinstance(content, list):
         return None
@@ -117,7 +121,10 @@ def _parse_remark(entry: Any) -> Remark | None:
     if not isinstance(entry, dict):
         return None
     line, message = entry.get("line"), entry.get("message")
-    if not isinstance(line, int) or not isinstance(message, str) or not message.strip():
+    if not isinstance(line, int) or not isinstance(message, str):
         return None
-    severity = Severity.__members__.get(str(entry.get("severity", "")).upper())
+    if not message.strip():
+        return None
+    word = str(entry.get("severity", ""))
+    severity = Severity.__members__.get(word.upper())
     return Remark(line, severity or rate_severity(message), message, "chosen")

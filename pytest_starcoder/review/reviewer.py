@@ -206,7 +206,8 @@ def _merge(observed: Iterable[Finding], by_model: Iterable[Finding]) -> Iterable
     # In the order of lines, so that the first of several equal remarks stays.
     for finding in sorted(by_model, key=lambda finding: (finding.path, finding.line)):
         place = (finding.path, finding.line)
-        message = (finding.path, " ".join(re.findall(r"\w+", finding.message.lower())))
+        words = re.findall(r"\w+", finding.message.lower())
+        message = (finding.path, " ".join(words))
         existing = by_line.get(place)
         if existing is None:
             if message not in messages:

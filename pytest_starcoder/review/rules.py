@@ -39,7 +39,9 @@ def _find_in_file(
     lines = _added_lines(hunks)
     worst: dict[int, Fault] = {}
     for number, fault in _faults(path, lines, content, secrets):
-        if number in lines and (number not in worst or worst[number].severity < fault.severity):
+        if number not in lines:
+            continue
+        if number not in worst or worst[number].severity < fault.severity:
             worst[number] = fault
     findings = []
     for number, fault in worst.items():

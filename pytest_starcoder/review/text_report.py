@@ -34,7 +34,8 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     source = f"{finding.line:>6} + {one_line(finding.source, 160)}"
     yield f"{source}    ({hint})" if hint else source
     if finding.guess:
-        yield f"       also: {one_line(finding.guess)}  ({one_line(finding.model, 80)})"
+        model = one_line(finding.model, 80)
+        yield f"       also: {one_line(finding.guess)}  ({model})"
 
 
 def summary(review: Review) -> str:
@@ -54,7 +55,9 @@ def summary(review: Review) -> str:
         "accepted": review.accepted,
         "ignored": review.ignored,
     }
-    parts += [f"{count} {words}" for words, count in counts.items() if count]
+    for words, count in counts.items():
+        if count:
+            parts.append(f"{count} {words}")
     parts.append(f"{review.seconds:.1f} s")
     text = ", ".join(parts)
     if review.model and review.reviewed:
@@ -70,7 +73,8 @@ def describe_unreviewed(unreviewed: Iterable[Unreviewed]) -> str:
         by_reason.setdefault(entry.reason, []).append(entry)
     parts = []
     for reason, entries in by_reason.items():
-        parts.append(f"{_describe_entries(entries)} ({one_line(reason, 200).rstrip('.')})")
+        phrase = one_line(reason, 200).rstrip(".")
+        parts.append(f"{_describe_entries(entries)} ({phrase})")
     text = "; ".join(parts[:MAX_NAMES])
     if len(parts) > MAX_NAMES:
         text += f"; and more for {len(parts) - MAX_NAMES} other reasons"
@@ -86,7 +90,8 @@ def _describe_entries(entries: list[Unreviewed]) -> str:
         files = names[0] if len(paths) == 1 else counted(len(paths), "file")
         return f"{counted(hunks, 'hunk')} of {files}"
     text = ", ".join(names)
-    return text if len(paths) <= MAX_NAMES else f"{text} and {len(paths) - MAX_NAMES} more"
+    further = len(paths) - MAX_NAMES
+    return f"{text} and {further} more" if further > 0 else text
 
 
 def notice(review: Review) -> str:

@@ -152,15 +152,18 @@ def _call_in(frame: FrameType, function: FunctionType) -> Called:
 def code_of(call: Called) -> str:
     """Return an import and the call as code for a test; empty if a test cannot make the call."""
     function = call.function
-    if "." in function.__qualname__ or function.__module__ in (None, "__main__"):
+    is_nested = "." in function.__qualname__
+    if is_nested or function.__module__ in (None, "__main__"):
         return ""
-    if not all(map(_has_literal, (*call.arguments, *call.keywords.values()))):
+    values = (*call.arguments, *call.keywords.values())
+    if not all(map(_has_literal, values)):
         return ""
     parts = list(map(repr, call.arguments))
     for keyword, value in call.keywords.items():
         parts.append(f"{keyword}={value!r}")
     name = function.__name__
-    return f"from {function.__module__} import {name}\n{name}({', '.join(parts)})"
+    arguments = ", ".join(parts)
+    return f"from {function.__module__} import {name}\n{name}({arguments})"
 
 
 def _has_literal(value: object) -> bool:
@@ -176,7 +179,8 @@ def object_text(value: object) -> str:
     if type(value).__repr__ is not object.__repr__ or not hasattr(value, "__dict__"):
         return short_repr(value)
     attributes = itertools.islice(vars(value).items(), MAX_ATTRIBUTES)
-    return f"{type(value).__name__}({', '.join(_assignments(attributes))})"
+    parts = ", ".join(_assignments(attributes))
+    return f"{type(value).__name__}({parts})"
 
 
 def _assignments(values: Iterable[tuple[str, object]]) -> list[str]:
@@ -194,7 +198,8 @@ def outcome_of(call: Called, limit: float) -> str:
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, limit, limit)
         try:
-            outcome = f"returns {object_text(_result(call.function, arguments, keywords))}"
+            result = _result(call.function, arguments, keywords)
+            outcome = f"returns {object_text(result)}"
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except Overdue:

@@ -91,7 +91,9 @@ class FileCode:
         names = self._names_in(outer, text, flags)
         # From the last change to the first, which leaves earlier positions valid.
         for start, end, after in sorted(changes, reverse=True):
-            text = text[: start - outer.start] + after + text[end - outer.start :]
+            unchanged = text[: start - outer.start]
+            rest = text[end - outer.start :]
+            text = unchanged + after + rest
         edited_code = _code_by_name(_compile(text, outer, self._filename, flags))
         swap: dict[FunctionType, CodeType] = {}
         for function in live:
@@ -120,6 +122,7 @@ def functions_alive(is_wanted: Callable[[str], bool]) -> dict[str, list[Function
     for candidate in gc.get_objects():
         if type(candidate) is FunctionType:
             functions.setdefault(candidate.__code__.co_filename, []).append(candidate)
+    # Asked once per file: most functions are not of the project.
     return {filename: group for filename, group in functions.items() if is_wanted(filename)}
 
 
@@ -201,7 +204,7 @@ def _compile(text: str, outer: OuterFunction, filename: str, flags: int) -> Code
     """Compile a function's text on its own lines, within classes of the same names."""
     headers = []
     for depth, name in enumerate(outer.classes):
-        headers.append(f"{' ' * depth}class {name}:")
+        headers.append(" " * depth + f"class {name}:")
     if outer.indent and not headers:
         headers = ["if 1:"]
     padding = outer.line - 1 - len(headers)

@@ -51,16 +51,15 @@ def judge_drafts(
     root = session.config.rootpath
     process = os.getpid()
     before = _surroundings()
-    names: set[str] = set()
-    for _, source in modules:
-        names |= _mentioned_names(source)
+    names = set[str]().union(*(_mentioned_names(source) for _, source in modules))
     globals_before = _global_state(names, root)
     items: list[pytest.Item] = []
     try:
         for path, source in modules:
             items += collect_items(session, Path(path), source)
     except BaseException as exc:  # noqa: BLE001 - a draft may raise anything, SystemExit too
-        return Judgement(one_line(f"{type(exc).__name__}: {exc}", MAX_PROBLEM))
+        problem = f"{type(exc).__name__}: {exc}"
+        return Judgement(one_line(problem, MAX_PROBLEM))
     if not items:
         return Judgement("no test")
     recorder = _Recorder(root, {path for path, _ in modules})
@@ -129,7 +128,7 @@ def _surroundings() -> Mapping[str, object]:
         if folder:
             files = map(str, Path(folder).rglob("*"))
             # Without the temporary folders of pytest, which it keeps.
-            state[f"files in {name}"] = sorted(file for file in files if "pytest-of-" not in file)
+            state[f"files in {name}"] = {file for file in files if "pytest-of-" not in file}
     return state
 
 

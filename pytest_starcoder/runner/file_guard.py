@@ -31,6 +31,7 @@ from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.hook_callers import HookCallers
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -74,7 +75,9 @@ class FileGuard:
         self._remove = os.remove
 
     def install(self) -> None:
-        builtins.open = io.open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        guarded_open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        # One function under two names, of which pathlib uses the second.
+        builtins.open = io.open = guarded_open
         _replace(os, "open", self._guard_os_open)
         for name in ("stat", "lstat", "access", "readlink", "chdir"):
             self._guard(os, name, self._current)
@@ -92,15 +95,22 @@ class FileGuard:
         _replace(os, "listdir", self._guard_listdir)
         _replace(os, "scandir", self._guard_scandir)
         _replace(sqlite3, "connect", self._guard_connect)
-        sqlite3.dbapi2.connect = sqlite3.connect
+        sqlite3.dbapi2.connect = sqlite3.connect  # which Django and others call
 
-    def serve(self, path: str, text: str | None) -> None:
-        """Have every reader of a file in this process get `text`; None hides the file."""
-        place = _absolute(path)
-        self._redirected[place] = target = self._new_place(place)
-        if text is not None:
-            with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
-                file.write(text)
+    def serve(self, files: Texts) -> None:
+        """Have every reader of these files in this process get their texts.
+
+        Modules that exist are left alone: `serve_changed` has their texts imported, and pytest
+        must find them at their own place to collect them.
+        """
+        for path, text in files.items():
+            if path.endswith(".py") and text is not None and self._exists(path):
+                continue
+            place = _absolute(path)
+            self._redirected[place] = target = self._new_place(place)
+            if text is not None:
+                with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
+                    file.write(text)
 
     # --- paths ---
 
@@ -114,7 +124,9 @@ class FileGuard:
             parent = os.path.dirname(place)
             if parent == place:
                 return path
-            below = place[len(parent.rstrip(os.sep)) :] + below
+            # Only the root's own path ends with a separator.
+            length = len(parent.rstrip(os.sep))
+            below = place[length:] + below
             place = parent
         return self._redirected[place] + below
 
@@ -130,16 +142,18 @@ class FileGuard:
             if not self._exists(place):
                 self._created.add(place)
             return path
-        # Only a user's file, or a new one in a folder, can be redirected.
-        has_folder = self._exists(os.path.dirname(place))
-        if place in self._created or not has_folder or os.path.isdir(place):
-            return path  # let the system report that it cannot be written
+        if place in self._created or not self._is_in_folder(place):
+            return path
         target = self._new_place(place)
         if copy and self._exists(place):
             with contextlib.suppress(OSError):
                 shutil.copy2(place, target)
         self._redirected[place] = target
         return target
+
+    def _is_in_folder(self, place: str) -> bool:
+        """Return whether `place` can be a file: if not, the system is to report the error."""
+        return self._exists(os.path.dirname(place)) and not os.path.isdir(place)
 
     def _hide(self, path: Any) -> bool:
         """Mark `path` as removed if a hook removes a user's file; return whether it did."""
@@ -148,7 +162,9 @@ class FileGuard:
         place = _absolute(path)
         if self._current(path) is not path or self._is_unguarded(place):
             return False
-        if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
+        if not self._exists(place) or self._is_new(place):
+            return False
+        if not self._callers.is_from_hook():  # last, because it walks the stack
             return False
         self._forget_files_in(place)
         self._redirected[place] = self._new_place(place)
@@ -249,6 +265,7 @@ class FileGuard:
 
         def guard(real: Any) -> Any:
             def call(path: Any, *rest: Any, **options: Any) -> Any:
+                # With a descriptor, the path is relative to a folder that is not known here.
                 if _is_path(path) and options.get("dir_fd") is None:
                     path = choose_path(path)
                 return None if path is IGNORE else real(path, *rest, **options)

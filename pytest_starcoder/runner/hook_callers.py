@@ -34,10 +34,10 @@ MAX_WRAPPED = 20
 
 
 class HookCallers:
-    """Recognizes calls from hooks of the plugins in `manager`."""
+    """Recognizes calls from hooks of `plugins`."""
 
-    def __init__(self, manager: pytest.PytestPluginManager) -> None:
-        self._manager = manager
+    def __init__(self, plugins: pytest.PytestPluginManager) -> None:
+        self._plugins = plugins
 
     def is_from_hook(self) -> bool:
         """Return whether the current call comes from a plugin's hook, and not from a test.
@@ -78,9 +78,9 @@ class HookCallers:
         for _ in range(4):  # pluggy's own functions, with or without tracing
             if caller is None:
                 return True
-            manager = caller.f_locals.get("self")
-            if hasattr(manager, "get_plugins"):
-                return manager is self._manager
+            plugins = caller.f_locals.get("self")
+            if hasattr(plugins, "get_plugins"):
+                return plugins is self._plugins
             caller = caller.f_back
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 DROPPED_WITH_VALUE = set(
@@ -83,17 +84,15 @@ def select_arguments(
     """
     selected: list[str] = []
     test_names = frozenset(positionals)
-    words = deque(arguments)
+    # After `--`, only names of tests follow.
+    words = deque(takewhile(lambda word: word != "--", arguments))
     while words:
         word = words.popleft()
-        if word == "--":
-            break  # only names of tests follow
         option, has_value, _ = word.partition("=")
-        if option in REPORT_FOLDERS:
-            selected.append(f"{option}={folder / option.strip('-')}")
-        elif option in REPLACED:
-            selected.append(f"{option}={REPLACED[option]}")
-        elif word.startswith("-p") and not word.startswith("--"):
+        replacement = _replacement(option, folder)
+        if replacement is not None:
+            selected.append(f"{option}={replacement}")
+        elif word.startswith("-p"):
             plugin = words.popleft() if word == "-p" and words else word[2:]
             if plugin != "no:cacheprovider":  # the run has a temporary cache
                 selected += ["-p", plugin]
@@ -102,6 +101,13 @@ def select_arguments(
         if words and not has_value and _takes_value(option, words[0], test_names):
             words.popleft()
     return selected
+
+
+def _replacement(option: str, folder: Path) -> str | None:
+    """Return the value to give to an option instead of the user's; None to leave it alone."""
+    if option in REPORT_FOLDERS:
+        return str(folder / option.strip("-"))
+    return REPLACED.get(option)
 
 
 def _is_ours(option: str) -> bool:

@@ -50,8 +50,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         enter_sandbox(job.sandbox)
     guard = guard_files(early_config.pluginmanager, job.folder / "redirected")
     serve_changed(job.files)
-    for path, text in job.files.items():
-        guard.serve(path, text)
+    guard.serve(job.files)
     try:
         return (yield)
     except Exception as exc:

@@ -113,17 +113,17 @@ class ItemProtocol:
 
     def __init__(self, config: pytest.Config, project: Project) -> None:
         self._reports: list[pytest.TestReport] = []
-        manager = config.pluginmanager
-        runner: Any = manager.get_plugin("runner")  # the one of pytest itself
+        plugins = config.pluginmanager
+        runner: Any = plugins.get_plugin("runner")  # the one of pytest itself
         self._runtestprotocol = runner.runtestprotocol
-        manager.register(self)
+        plugins.register(self)
         # The others would run the test themselves, before our own implementation.
         replaced = []
-        for hook in manager.hook.pytest_runtest_protocol.get_hookimpls():
+        for hook in plugins.hook.pytest_runtest_protocol.get_hookimpls():
             applies = hook.wrapper or hook.hookwrapper or hook.plugin is self
             if not applies and not _is_of_project(hook.function, project):
                 replaced.append(hook.plugin)
-        self._call_hooks = manager.subset_hook_caller("pytest_runtest_protocol", replaced)
+        self._call_hooks = plugins.subset_hook_caller("pytest_runtest_protocol", replaced)
 
     def run(
         self, item: pytest.Item, nextitem: pytest.Item | None = None

@@ -218,7 +218,9 @@ class TracedEnvironment:
         """Add our variables to the current ones of the test."""
         path = environment.get("PYTHONPATH", "")
         environment.update(self._variables)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (self._startup, path)))
+        # An empty entry would mean the working directory.
+        folders = filter(None, (self._startup, path))
+        environment["PYTHONPATH"] = os.pathsep.join(folders)
 
     def remove_from(self, environment: MutableMapping[str, str]) -> None:
         """Remove our variables, wherever the test copied them, and nothing else."""
@@ -249,7 +251,8 @@ def trace_process(environment: Mapping[str, str]) -> None:
         lines = {}
         for file, numbers in list(tracer.lines.items()):  # a thread may still add to it
             lines[str(Path(file).absolute())] = frozenset(numbers)
-        (folder / f"{os.getpid()}.json").write_bytes(encode(ExecutedLines(lines)))
+        message = encode(ExecutedLines(lines))
+        (folder / f"{os.getpid()}.json").write_bytes(message)
 
     tracer = Tracer(is_traced, functions_only=True)
     atexit.register(write_lines)

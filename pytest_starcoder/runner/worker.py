@@ -132,8 +132,7 @@ class Worker:
         self._task = serve(self._early, _run_all, late)
         files = self._task.candidates[0].files
         serve_changed(files)
-        for path, text in files.items():
-            self._guard.serve(path, text)
+        self._guard.serve(files)
 
     def report_failure(self, exc: Exception) -> None:
         """Report that the project's own plugins cannot be loaded."""

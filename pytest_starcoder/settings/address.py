@@ -33,18 +33,21 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         default_port = DEFAULT_PORTS[scheme]
     try:
         parts = urlsplit(f"{scheme}://{_bracket_ipv6(address)}")
-        host = parts.hostname or ""
         port = _port(parts, default_port, lenient)
     except ValueError as exc:
         raise ValueError(f"is not an address ({exc})") from exc
     if parts.query or parts.fragment:
         raise ValueError("must consist of host, port and path only; a key goes into api_key")
-    if has_scheme and not host and not lenient:
+    if has_scheme and not parts.hostname and not lenient:
         raise ValueError("must have a host after its ://")
-    host = ANY_ADDRESS.get(host, host)
-    if ":" in host:
-        host = f"[{host}]"
+    host = _reachable_host(parts.hostname or "")
     return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _reachable_host(name: str) -> str:
+    """Return a host name as it is written in a URL; loopback for every address."""
+    host = ANY_ADDRESS.get(name, name)
+    return f"[{host}]" if ":" in host else host  # IPv6
 
 
 def _checked_text(value: object) -> str:

@@ -93,13 +93,7 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
     # ${NAME} would read the environment, API keys included, for a file of the repository.
     values = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
-    for name, line in lines.items():
-        # python-dotenv skips invalid lines. Tokens may be meant for other programs.
-        if values.get(name) is None and name not in HF_TOKENS:
-            raise ConfigError(
-                f"{path.name}, line {line}: {name} has no readable value.",
-                "Write NAME=value.",
-            )
+    _check_readable(path, lines, values)
     entries = {}
     for name, value in values.items():
         line_text = f", line {lines[name]}" if name in lines else ""
@@ -108,6 +102,17 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
         if key:
             entries[key] = Entry(value, source, tracked, hint)
     return entries
+
+
+def _check_readable(path: Path, lines: Mapping[str, int], values: Mapping[str, str | None]) -> None:
+    """Raise ConfigError for a line of ours that python-dotenv could not read."""
+    for name, line in lines.items():
+        # python-dotenv skips invalid lines. Tokens may be meant for other programs.
+        if values.get(name) is None and name not in HF_TOKENS:
+            raise ConfigError(
+                f"{path.name}, line {line}: {name} has no readable value.",
+                "Write NAME=value.",
+            )
 
 
 def _variable_lines(text: str) -> dict[str, int]:

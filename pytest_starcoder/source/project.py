@@ -44,6 +44,14 @@ class Project:
             return path.relative_to(self.root).as_posix()
         return Path(os.path.relpath(path, self.root)).as_posix()
 
+    @property
+    def repository(self) -> Path:
+        """The outermost folder of the project: its repository, if it has one."""
+        for folder in self.around:
+            if self.root.is_relative_to(folder):
+                return folder
+        return self.root
+
     def file(self, path: str) -> Path:
         """Return the file at a path relative to the root."""
         return _normalize(self.root / path)

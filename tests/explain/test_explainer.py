@@ -12,10 +12,11 @@ from support.screens import untimed
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.explain import explainer
+from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explainer import Explainer, FinishedSession
 from pytest_starcoder.explain.explanation import Explanation, Report
-from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.hooks import PluginHooks
@@ -49,6 +50,13 @@ class Search:
 
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
         return [f"{options.apply} for {len(explanations)}"] if options.apply else []
+
+
+class NoChanges:
+    """A search for the change that broke a test, where nothing has changed."""
+
+    def find(self, causes: Sequence[tuple[Cause, Replay]]) -> Sequence[Breakage]:
+        return [NO_BREAKAGE] * len(causes)
 
 
 class Session:
@@ -89,6 +97,7 @@ class Session:
             lambda heading: self.screen.writes.append(f"== {heading}\n"),
             PluginHooks(self.plugins, self.screen.writes.append),
             make_search,
+            lambda context: NoChanges(),
             lambda settings: Client(self.backend, settings),
         )
 
@@ -147,7 +156,7 @@ def test_fix_is_part_of_the_question(session: Callable[..., Session]) -> None:
     assert "With this change it passes:\n```diff\n- x = 1\n+ x = 2" in (
         made.backend.prompts[0].text.replace("-x", "- x").replace("+x", "+ x")
     )
-    assert report.explanations[0].fixes.found == (FIX,)
+    assert report.explanations[0].fixes.passing == (FIX,)
     assert f"     fix       {FIX.verdict}" in made.screen.lines
 
 

@@ -59,7 +59,7 @@ def search_one(
 
 def test_only_fix_is_checked() -> None:
     fixes = search_one(MEAN, MEANS, {"t.py::test_two": "mean([0, 5]) > 2"}, ["mean([4])"])
-    [fix] = fixes.found
+    [fix] = fixes.passing
     assert fix.checked
     assert fix.diff == (
         "--- a/shop.py\n+++ b/shop.py\n@@ -1,2 +1,2 @@\n def mean(xs):\n"
@@ -75,7 +75,7 @@ def test_only_fix_is_checked() -> None:
 
 def test_two_behaviours() -> None:
     fixes = search_one(LIMITED, "limited(3, 3)", calls=["limited(3, 3)", "limited(0, 3)"])
-    first, second, *_ = fixes.found
+    first, second, *_ = fixes.passing
     assert (first.after, second.after) == ("    return n <= most", "    return n >= most")
     assert fixes.question == "limited(0, 3) returns True, or returns False?"
     assert fixes.answers[0] == "    from shop import limited\n\n    assert limited(0, 3) == True\n"
@@ -85,33 +85,33 @@ def test_two_behaviours() -> None:
 
 def test_at_most_three_fixes() -> None:
     calls = [f"limited({n}, 3)" for n in range(7)]
-    assert len(search_one(LIMITED, "limited(3, 3)", calls=calls).found) == 3
+    assert len(search_one(LIMITED, "limited(3, 3)", calls=calls).passing) == 3
 
 
 def test_neighbours_exclude_fixes() -> None:
     neighbours = {"t.py::test_less": "limited(1, 3)", "t.py::test_more": "not limited(4, 3)"}
     fixes = search_one(LIMITED, "limited(3, 3)", neighbours, ["limited(0, 3)", "limited(9, 3)"])
-    assert [fix.after for fix in fixes.found] == ["    return n <= most"]
+    assert [fix.after for fix in fixes.passing] == ["    return n <= most"]
 
 
 def test_edit_outside_functions() -> None:
     source = "LIMIT = 3\ndef total():\n    return LIMIT\ndef rate():\n    return LIMIT * 2\n"
     laboratory = FakeLaboratory(source, {FIRST: "(total(), rate()) == (4, 8)"})
     fixes = search(laboratory, [FIRST])
-    assert fixes.found[0].after == "LIMIT = 4"
+    assert fixes.passing[0].after == "LIMIT = 4"
     assert laboratory.imported
 
 
 def test_pair_of_edits() -> None:
     source = "def both(a, b):\n    return (a < 3, b < 5)\n"
     test = "[both(n, n) for n in (2, 3, 4, 5, 6)] == [(n <= 3, n <= 5) for n in (2, 3, 4, 5, 6)]"
-    [fix] = search_one(source, test).found[:1]
+    [fix] = search_one(source, test).passing[:1]
     assert len(fix.edits) == 2
 
 
 def test_nothing_found() -> None:
     fixes = search_one("def one():\n    return 1\n", "one() == 'nothing near'.split()")
-    assert fixes.found == ()
+    assert fixes.passing == ()
     assert fixes.tried > 0
     assert fixes.note == ""
 
@@ -127,7 +127,7 @@ def test_partial_fix() -> None:
     replay = case.replay
     object.__setattr__(replay, "failing", replay.failing[:3])  # the last one was not run again
     finder = EditSearch(laboratory, laboratory.sources, Suite(()))
-    [fix, *_] = finder.find(Query(case, places_of(case)), Deadline.after(60)).found
+    [fix, *_] = finder.find(Query(case, places_of(case)), Deadline.after(60)).passing
     assert fix.still == ("t.py::test_round",)
     assert not fix.checked
     assert fix.verdict == (
@@ -140,30 +140,30 @@ def test_related_tests_decide() -> None:
     laboratory = FakeLaboratory(
         LIMITED, {FIRST: "limited(3, 3)", related: "limited(9, 3)"}, ["limited(0, 3)"]
     )
-    [fix, *_] = search(laboratory, [FIRST], related=[related]).found
+    [fix, *_] = search(laboratory, [FIRST], related=[related]).passing
     assert fix.after == "    return n >= most"
 
 
 def test_earlier_fix_first() -> None:
     laboratory = FakeLaboratory(MEAN, {FIRST: MEANS})
-    [fix] = search(laboratory, [FIRST]).found
+    [fix] = search(laboratory, [FIRST]).passing
     again = FakeLaboratory(MEAN, {FIRST: "mean([4]) == 4"})
     fixes = search(again, [FIRST], earlier_fixes=[fix])
     assert fixes.tried == 1
-    assert fixes.found[0].edits == fix.edits
+    assert fixes.passing[0].edits == fix.edits
 
 
 def test_proposed_edits_only() -> None:
     proposed = [edit(MEAN, "(len(xs) - 1)", "len(xs)"), edit(MEAN, "- 1", "- 2")]
     laboratory = FakeLaboratory(MEAN, {FIRST: MEANS}, ["mean([4])"])
-    [fix] = search(laboratory, [FIRST], proposed=proposed, model="tiny").found
+    [fix] = search(laboratory, [FIRST], proposed=proposed, model="tiny").passing
     assert fix.verdict == "passes the tests you have: 1 failing test passes; written by tiny"
     assert laboratory.tried == [(proposed[0],), (proposed[1],)]
 
 
 def test_text_of_the_test_is_special() -> None:
     special = edit(MEAN, "sum(xs) / (len(xs) - 1)", "2", "string of the test")
-    [fix] = search_one(MEAN, "mean([1, 2, 3]) == 2", proposed=[special]).found
+    [fix] = search_one(MEAN, "mean([1, 2, 3]) == 2", proposed=[special]).passing
     assert fix.special
     assert fix.verdict.endswith("; contains a text of the test")
 
@@ -171,7 +171,7 @@ def test_text_of_the_test_is_special() -> None:
 def test_unconfirmed_fix() -> None:
     laboratory = FakeLaboratory(MEAN, {FIRST: MEANS}, unconfirmed=[FIRST])
     fixes = search(laboratory, [FIRST])
-    assert fixes.found == ()
+    assert fixes.passing == ()
     assert fixes.note == "no change that passed passes again with all tests in their original order"
 
 
@@ -179,7 +179,7 @@ def test_confirmation_runs_the_suite_in_order() -> None:
     tests = {FIRST: MEANS, "t.py::test_b": "True", "t.py::test_a": "True"}
     laboratory = FakeLaboratory(MEAN, tests)
     suite = Suite(["t.py::test_b", FIRST, "t.py::test_a"], confirming=["t.py::test_a"])
-    [fix] = search(laboratory, [FIRST], ["t.py::test_b"], suite=suite).found
+    [fix] = search(laboratory, [FIRST], ["t.py::test_b"], suite=suite).passing
     assert laboratory.confirmed[0] == ["t.py::test_b", FIRST, "t.py::test_a"]
     assert fix.passing == ("t.py::test_b", "t.py::test_a")
 
@@ -188,7 +188,7 @@ def test_fast_suite_excludes_fixes() -> None:
     tests = {FIRST: "limited(3, 3)", "t.py::test_fast": "limited(0, 3)"}
     suite = Suite([*tests], fast=["t.py::test_fast"])
     fixes = search(FakeLaboratory(LIMITED, tests), [FIRST], suite=suite)
-    after = [fix.after for fix in fixes.found]
+    after = [fix.after for fix in fixes.passing]
     assert "    return n <= most" in after
     assert "    return n >= most" not in after
 
@@ -200,7 +200,7 @@ def test_fast_suite_excludes_fixes() -> None:
 )
 def test_nothing_to_fix(failing: Sequence[str], note: str) -> None:
     fixes = search(FakeLaboratory(MEAN, {FIRST: "True"}), failing)
-    assert (fixes.found, fixes.tried, fixes.note) == ((), 0, note)
+    assert (fixes.passing, fixes.tried, fixes.note) == ((), 0, note)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_no_bench(error: Exception, note: str) -> None:
 
 def test_no_time() -> None:
     late = search_one(MEAN, MEANS, seconds=0.0)
-    assert (late.found, late.tried) == ((), 0)
+    assert (late.passing, late.tried) == ((), 0)
 
 
 def test_interrupted_search_reports_fixes() -> None:
@@ -231,7 +231,7 @@ def test_interrupted_search_reports_fixes() -> None:
 
     fixes = search_one(LIMITED, "limited(3, 3)", progress=interrupt)
     assert fixes.tried == 30
-    assert fixes.found
+    assert fixes.passing
 
 
 def test_search_cut_short_is_unchecked() -> None:
@@ -248,6 +248,6 @@ def test_search_cut_short_is_unchecked() -> None:
             yield from super().try_in_functions(candidates, checks)
             object.__setattr__(self.deadline, "at", 0.0)
 
-    [fix] = search(Slow(MEAN, {FIRST: MEANS}, ["mean([4])"]), [FIRST]).found
+    [fix] = search(Slow(MEAN, {FIRST: MEANS}, ["mean([4])"]), [FIRST]).passing
     assert fix.after == "    return sum(xs) / len(xs)"
     assert not fix.checked

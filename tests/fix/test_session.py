@@ -74,7 +74,7 @@ CASE = case_of(MEAN, [FIRST])
 def test_fix_of_a_case() -> None:
     status = StatusLine()
     fixes = find(CASE, FakeLaboratory(MEAN, TESTS), show_status=status.show)
-    assert fixes.found[0].after == "    return sum(xs) / len(xs)"
+    assert fixes.passing[0].after == "    return sum(xs) / len(xs)"
     assert status.shown[:2] == ["fix trying changes", ", 1 tried"]
 
 
@@ -100,7 +100,7 @@ def test_time_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_small_suite_must_pass() -> None:
     laboratory = FakeLaboratory(MEAN, {**TESTS, PASSING: "mean([1, 2, 3]) == 3"})
-    assert find(CASE, laboratory).found == ()
+    assert find(CASE, laboratory).passing == ()
 
 
 def test_whole_suite_confirms() -> None:
@@ -116,10 +116,10 @@ def test_fix_of_an_earlier_cause() -> None:
     laboratory = FakeLaboratory(MEAN, TESTS)
     second = case_of(MEAN, [SECOND])
     session = FixSession(context_of(laboratory, [CASE, second]), laboratory)
-    [first_fix, *_] = session.find(CASE).found
+    [first_fix, *_] = session.find(CASE).passing
     fixes = session.find(second)
     assert fixes.tried == 1
-    assert fixes.found[0].edits == first_fix.edits
+    assert fixes.passing[0].edits == first_fix.edits
 
 
 LABEL = "def label(n):\n    return 'few'\n"
@@ -135,7 +135,7 @@ def test_model_writes_the_line() -> None:
         client=client_of(lambda _: ANSWER),
         show_status=status.show,
     )
-    [fix] = fixes.found
+    [fix] = fixes.passing
     assert (fix.after, fix.model) == (f"    {ANSWER}", "tiny")
     assert fixes.tried > 1
     assert "fix asking tiny for other lines" in status.shown
@@ -147,7 +147,7 @@ def test_model_fails(error: BaseException) -> None:
         raise error
 
     fixes = find(case_of(LABEL, [FIRST]), FakeLaboratory(LABEL, LABELS), client=client_of(fail))
-    assert fixes.found == ()
+    assert fixes.passing == ()
     assert fixes.tried > 0
 
 
@@ -156,14 +156,14 @@ def test_model_is_not_asked_about_setup() -> None:
         raise AssertionError
 
     case = case_of(LABEL, [FIRST], phase="setup")
-    assert find(case, FakeLaboratory(LABEL, LABELS), client=client_of(fail)).found == ()
+    assert find(case, FakeLaboratory(LABEL, LABELS), client=client_of(fail)).passing == ()
 
 
 def test_useless_answer_changes_nothing() -> None:
     case, laboratory = case_of(LABEL, [FIRST]), FakeLaboratory(LABEL, LABELS)
     without_model = find(case, laboratory)
     fixes = find(case, laboratory, client=client_of(lambda _: " )]}: no"))
-    assert (fixes.found, fixes.tried) == ((), without_model.tried)
+    assert (fixes.passing, fixes.tried) == ((), without_model.tried)
 
 
 def test_interrupt_ends_all_searches() -> None:

@@ -155,7 +155,7 @@ def test_outer_functions() -> None:
     assert [
         (source[unit.body : unit.end], unit.classes, unit.line) for unit in outer_functions(source)
     ] == [
-        ("def b(): pass", (), 1),
-        ("'doc'", ("C",), 4),
+        ("    def b(): pass", (), 1),
+        ("        'doc'", ("C",), 4),
         ("pass", (), 8),
     ]

@@ -572,6 +572,8 @@ BAD_VALUES = [
     ("replay", "'sometimes'", "must be on or off, not 'sometimes'"),
     ("replay", "2", "must be on or off, not 2"),
     ("replay_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
+    ("undo", "'maybe'", "must be on or off, not 'maybe'"),
+    ("undo_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
     ("fix", "'sometimes'", "must be on or off, not 'sometimes'"),
     ("fix_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
     ("fix_suite", "'half'", "must be on or off, not 'half'"),

@@ -75,21 +75,23 @@ def complete(
             finish = choice.get("finish_reason") or finish
             logprobs += _logprobs(choice)
             piece = _text(choice)
-            pieces += bool(piece)
+            if not piece:
+                continue
+            pieces += 1
             # Leaving the loop closes the stream, which ends the work at the server.
-            if piece and ending.add(piece):
+            if ending.add(piece):
                 break
     text = ending.end()
-    tokens = int_field(usage, "completion_tokens")
     # Without a count: the pieces, or 0 if the answer was cut off, so that it is not cached.
-    if not tokens and (finish or ending.reached):
-        tokens = pieces
+    is_complete = finish or ending.reached
+    tokens = int_field(usage, "completion_tokens") or (pieces if is_complete else 0)
+    prompt_details = dict_field(usage, "prompt_tokens_details")
     return Completion(
         text,
         model.name,
         prompt_tokens=int_field(usage, "prompt_tokens"),
         completion_tokens=tokens,
-        cached_tokens=int_field(dict_field(usage, "prompt_tokens_details"), "cached_tokens"),
+        cached_tokens=int_field(prompt_details, "cached_tokens"),
         truncated=not ending.reached and finish not in FINISHED,
         likelihood=mean_or_none(logprobs),
     )

@@ -8,7 +8,7 @@ and its list of providers are those of huggingface_hub 2.4; TGI's API is that of
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote
@@ -122,25 +122,14 @@ class Endpoint(HttpBackend):
         ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
         last: Mapping[str, Any] = {}
         logprobs: list[float] = []
-        other_lines: list[str] = []
-        with closing(self._server.lines("", self._generate_body(prompt), deadline)) as lines:
-            for line in lines:
-                if not line.startswith(("data:", "error:", *completions.SILENT)):
-                    # An endpoint that does not stream answers with one JSON value.
-                    other_lines.append(line)
-                    continue
-                event = completions.parse_event(self._server, line)
-                if event is None:
-                    continue
+        with closing(self._generate_events(prompt, deadline)) as events:
+            for event in events:
                 last = event
                 logprob = dict_field(event, "token").get("logprob")
                 if prompt.likelihood and isinstance(logprob, int | float):
                     logprobs.append(logprob)
                 if ending.add(_token_text(event)):
                     break
-        if other_lines:
-            last = self._parse_answer("\n".join(other_lines))
-            ending.add(str(last.get("generated_text", "")))
         details = dict_field(last, "details")
         has_ended = last.get("generated_text") is not None
         was_cut = not has_ended or details.get("finish_reason") == "length"
@@ -155,6 +144,22 @@ class Endpoint(HttpBackend):
             truncated=was_cut and not ending.reached,
             likelihood=completions.mean_or_none(logprobs),
         )
+
+    def _generate_events(self, prompt: Prompt, deadline: Deadline) -> Generator[Mapping[str, Any]]:
+        """Yield the events of an answer; one that is not streamed is a single event."""
+        other_lines: list[str] = []
+        with closing(self._server.lines("", self._generate_body(prompt), deadline)) as lines:
+            for line in lines:
+                if not line.startswith(("data:", "error:", *completions.SILENT)):
+                    # An endpoint that does not stream answers with one JSON value.
+                    other_lines.append(line)
+                    continue
+                event = completions.parse_event(self._server, line)
+                if event is not None:
+                    yield event
+        if other_lines:
+            answer = self._parse_answer("\n".join(other_lines))
+            yield {**answer, "token": {"text": answer["generated_text"]}}
 
     def _generate_body(self, prompt: Prompt) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -230,14 +235,13 @@ class Router(HttpBackend):
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         config = dict_field(self._model_facts(deadline), "config")
         name = self._settings.model
-        windows = (tokens for part, tokens in WINDOWS.items() if part in name.lower())
-        return Model(
-            name,
-            digest,
-            str(config.get("model_type", "")),
-            next(windows, SMALLEST_WINDOW),
-            "conversational" in self._providers,
-        )
+        window = SMALLEST_WINDOW
+        for part, tokens in WINDOWS.items():
+            if part in name.lower():
+                window = tokens
+                break
+        architecture = str(config.get("model_type", ""))
+        return Model(name, digest, architecture, window, "conversational" in self._providers)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
@@ -251,12 +255,12 @@ class Router(HttpBackend):
                 f"Hugging Face serves {self._settings.model} only for {served}s.",
                 f"Set family to {served}. {ELSEWHERE}",
             )
-        provider, name = self._providers[task]
-        prefix = "/v1"
         if prompt.chat:
             # The router itself knows how to chat with every provider.
             name = self._settings.model
+            prefix = "/v1"
         else:
+            provider, name = self._providers[task]
             prefix = f"/{provider}{COMPLETION_PREFIXES[provider]}"
         body = completions.request_body(prompt, self._settings, MAX_STOPS) | {"model": name}
         return completions.complete(self._router, body, prompt, model, deadline, on_text, prefix)
@@ -294,11 +298,16 @@ def _live_providers(mapping: object) -> dict[str, tuple[str, str]]:
         provider = str(entry.get("provider") or "")
         name = str(entry.get("providerId") or "")
         task = str(entry.get("task") or "")
-        can_chat = task == "conversational"
-        can_complete = task == "text-generation" and provider in COMPLETION_PREFIXES
-        if (can_chat or can_complete) and name and entry.get("status") == "live":
+        is_live = entry.get("status") == "live"
+        if is_live and name and _is_supported(task, provider):
             providers.setdefault(task, (provider, name))
     return providers
+
+
+def _is_supported(task: str, provider: str) -> bool:
+    if task == "text-generation":
+        return provider in COMPLETION_PREFIXES
+    return task == "conversational"
 
 
 class _ErrorTranslator:

@@ -121,9 +121,10 @@ class OpenAI(HttpBackend):
         if len(entries) == 1 and (not model or _ignores_names(entries[0])):
             return entries[0]
         # Names come from the server, and there may be hundreds.
-        shown = ", ".join(one_line(name, 80) for name in names[:5])
+        shown_names = [one_line(name, 80) for name in names[:5]]
         if len(names) > 5:
-            shown += ", …"
+            shown_names.append("…")
+        shown = ", ".join(shown_names)
         if not model:
             raise UnknownModel(
                 f"{self.place} has {len(names)} models.", f"Set model to one of them: {shown}."
@@ -151,7 +152,12 @@ class OpenAI(HttpBackend):
                 f"({reply.summary}).",
                 f"See what it serves: {self.place}/v1/models.",
             )
-        if status in (429, 503) or error == OVERLOADED:
+        return self._server_error(reply, server)
+
+    def _server_error(self, reply: ErrorReply, server: str) -> StarcoderError:
+        """Return the error for a server that is busy, away or of another kind."""
+        status = reply.status
+        if status in (429, 503) or reply.error == OVERLOADED:
             message = f"{server} is overloaded or still loading ({reply.summary})."
             return rate_limited(message, reply.retry_after)
         # vLLM and TGI do not send these.

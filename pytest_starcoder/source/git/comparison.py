@@ -53,6 +53,40 @@ class Comparer:
         query = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         return self._git.query(*query).strip()
 
+    def is_clean(self) -> bool:
+        """Return whether the working tree is that of the last commit, without untracked files."""
+        changes = self._git.query("diff", "--name-only", *_SAFE, "HEAD", "--")
+        untracked = self._git.query("ls-files", "--others", "--exclude-standard")
+        return not changes and not untracked and bool(self.commit("HEAD"))
+
+    def is_shallow(self) -> bool:
+        """Return whether the clone lacks older commits."""
+        return self._git.query("rev-parse", "--is-shallow-repository").strip() == "true"
+
+    def commits_since(self, commit: str) -> list[str]:
+        """Return the commits between `commit` and HEAD, the newest first; empty if unrelated."""
+        if self.merge_base(commit) != commit:
+            return []
+        return self._git.query("rev-list", f"{commit}..HEAD", "--").split()
+
+    def last_change(self, base: str, path: Path, first: int, last: int) -> str:
+        """Return the last commit since `base` that changed these lines, or else the file.
+
+        Abbreviated, with the first line of its message; empty if it is not committed. The
+        lines are those of the working tree, 1-based; `last` is before `first` for a gap.
+        """
+        name = path.relative_to(self._folder).as_posix()
+        origins = self._git.blame(name) if path.exists() else {}
+        lines = [origins.get(number) for number in range(first, last + 1)]
+        if None in lines:
+            return ""
+        commits = {origin.commit for origin in lines if origin is not None}
+        show = ("log", "-1", "--format=%h %s", "--no-show-signature")
+        for commit in self._git.query("rev-list", f"{base}..HEAD", "--", name).split():
+            if not commits or commit[:7] in commits:
+                return self._git.query(*show, commit).strip()
+        return ""
+
     def merge_base(self, name: str) -> str:
         """Return the newest common ancestor of HEAD and a branch; empty if there is none."""
         return self._git.query("merge-base", "HEAD", name).strip()
@@ -120,14 +154,15 @@ class Comparer:
             raise _LeftOut("unreadable") from None
 
 
+_SAFE = ("--ignore-submodules=all", "--no-ext-diff")
+
 _RAW = (
     "--raw",
     "-z",
     "--no-abbrev",
     "--no-renames",
     "--relative",
-    "--ignore-submodules=all",
-    "--no-ext-diff",
+    *_SAFE,
 )
 
 
