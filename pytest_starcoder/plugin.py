@@ -286,8 +286,9 @@ def _check_mark(mark: pytest.Mark, nodeid: str) -> None:
     names = set(mark.kwargs)
     are_switches = all(isinstance(value, bool) for value in mark.kwargs.values())
     if mark.args or not names <= {"replay", "fix"} or not are_switches:
-        arguments = [repr(value) for value in mark.args]
-        arguments += [f"{key}={value!r}" for key, value in mark.kwargs.items()]
+        arguments = list(map(repr, mark.args))
+        for name, value in mark.kwargs.items():
+            arguments.append(f"{name}={value!r}")
         pytest.fail(
             f"{nodeid}: the marker {MARKER}({', '.join(arguments)}) takes replay=False and "
             "fix=False, and nothing else.",

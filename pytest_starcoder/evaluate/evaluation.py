@@ -140,7 +140,8 @@ def pass_at(k: int, answers: int, passed: int) -> float:
 
     This is the unbiased estimator of arXiv:2107.03374, section 2.1.
     """
-    return 1.0 - math.comb(answers - passed, k) / math.comb(answers, k)
+    only_failing = math.comb(answers - passed, k)
+    return 1.0 - only_failing / math.comb(answers, k)
 
 
 @dataclass(frozen=True)

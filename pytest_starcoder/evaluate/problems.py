@@ -128,8 +128,9 @@ def _missing_fields(row: Row, benchmark: str) -> str:
 
 
 def _parse_humaneval(row: Row) -> Problem:
+    prompt = str(row["prompt"]).strip()
     tests = f"{row['test']}\ncheck({row['entry_point']})"
-    return Problem(str(row["task_id"]), str(row["prompt"]).strip(), tests, HUMANEVAL_STOPS)
+    return Problem(str(row["task_id"]), prompt, tests, HUMANEVAL_STOPS)
 
 
 def _parse_mbpp(row: Row) -> Problem:
@@ -146,5 +147,7 @@ def _parse_mbpp(row: Row) -> Problem:
     elif not setup and row.get("test_setup_code"):
         setup = [str(row["test_setup_code"])]
     task = str(row["task_id"]).rpartition("/")[2]
+    # As the authors of MBPP prompt: one assertion tells the name of the function.
     prompt = f'"""\n{description}\n{assertions[0]}\n"""\n'
-    return Problem(f"MBPP/{task}", prompt, "\n".join([*setup, *assertions]), MBPP_STOPS)
+    tests = "\n".join([*setup, *assertions])
+    return Problem(f"MBPP/{task}", prompt, tests, MBPP_STOPS)

@@ -38,9 +38,10 @@ def terminal_lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"  sampling  {sampling_description(evaluation)}")
         asking = format_duration(evaluation.seconds_asking)
         time = f"{asking} asking, {evaluation.tokens} tokens; {time}"
-    failures = [f"{count} {kind}" for kind, count in evaluation.failures().items()]
+    failures = evaluation.failures()
     if failures:
-        lines.append(f"  failed    {', '.join(failures)}")
+        phrases = [f"{count} {kind}" for kind, count in failures.items()]
+        lines.append(f"  failed    {', '.join(phrases)}")
     return [*lines, f"  time      {time}"]
 
 

@@ -34,15 +34,14 @@ def apply(
     for fix in fixes:
         if not accept(fix):
             continue
+        place = f"{fix.path}:{fix.line}"
         try:
             writer.write(fix)
         except (Unwritable, OSError) as exc:
-            messages.append(f"{fix.path}:{fix.line} was not changed: {_reason(exc)}")
+            messages.append(f"{place} was not changed: {_reason(exc)}")
         else:
-            messages.append(
-                f"{fix.path}:{fix.line} was changed. Run the tests again; "
-                "`git diff` shows the change."
-            )
+            advice = "Run the tests again; `git diff` shows the change."
+            messages.append(f"{place} was changed. {advice}")
     return messages
 
 
@@ -78,7 +77,9 @@ class _FixWriter:
         has_crlf = "\r\n" in text
         if has_crlf and text.count("\r\n") != text.count("\n"):
             raise Unwritable("it mixes line endings")
-        if text.replace("\r\n", "\n") != apply_edits(source, list(written)):
+        # Edits of this run are expected in the file, and anything else is the user's.
+        expected = apply_edits(source, list(written))
+        if text.replace("\r\n", "\n") != expected:
             raise Unwritable("it has changed since the tests ran")
         edits = list(written)
         for edit in fix.edits:
@@ -131,13 +132,7 @@ def add_test(root: Path, path: str, body: str, call: str) -> str:
         return "No test was written: it contains a secret. Write it by hand, without the secret."
     file = root / path
     text = file.read_bytes().decode("utf-8")  # read_text would lose the line endings
-    function, _, _ = call.partition("(")
-    function = re.sub(r"\W+", "_", function).strip("_")
-    stem = f"test_{function or 'answer'}"
-    number = 1
-    while re.search(rf"\bdef {stem}_{number}\b", text):
-        number += 1
-    name = f"{stem}_{number}"
+    name = _unused_name(call, text)
     test = f"\n\ndef {name}() -> None:\n{body}"
     if text and not text.endswith("\n"):
         test = f"\n{test}"
@@ -146,3 +141,14 @@ def add_test(root: Path, path: str, body: str, call: str) -> str:
     tree = find_repository(root) or root
     replace_file(file, (text + test).encode("utf-8"), tree)
     return f"{name} was added to {file.name}. Run the tests again."
+
+
+def _unused_name(call: str, text: str) -> str:
+    """Return a name for the test of a call that no function in `text` has."""
+    function, _, _ = call.partition("(")
+    function = re.sub(r"\W+", "_", function).strip("_")
+    stem = f"test_{function or 'answer'}"
+    number = 1
+    while re.search(rf"\bdef {stem}_{number}\b", text):
+        number += 1
+    return f"{stem}_{number}"

@@ -110,6 +110,7 @@ def _ranked_edits(case: Case, places: Places, sources: SourceFiles) -> Iterator[
     numbers_by_file: dict[str, set[int]] = {}
     for path, number in ranks:
         numbers_by_file.setdefault(path, set()).add(number)
+    # File by file, because enumerating walks the whole syntax tree.
     for path, numbers in numbers_by_file.items():
         source = sources(path)
         observations = Observations(types.get(path, {}), strings)

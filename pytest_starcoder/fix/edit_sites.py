@@ -52,6 +52,7 @@ class Places:
         touched = number_lines(edit.path, edit.line, last)
         if not all(map(self.may_change, touched)):
             return False
+        # An exit that was there already skips no more than before.
         exits_before = EXITS.findall(edit.before)
         new_exits = set(EXITS.findall(edit.after)).difference(exits_before)
         return not new_exits or not any(map(self.is_guarded, touched))
@@ -182,8 +183,8 @@ class PlaceFinder:
         words = f"{file.parent.name}_{file.stem}".split("_")
         if TEST_DATA_WORDS.isdisjoint(words) or self.is_imported_by_code(path):
             return False
-        tests = f"test_{file.stem}", f"{file.stem}_test"
-        return not any(PurePosixPath(another).stem in tests for another in self._paths)
+        stems = {PurePosixPath(another).stem for another in self._paths}
+        return stems.isdisjoint((f"test_{file.stem}", f"{file.stem}_test"))
 
     def _imports_test_support(self, path: str) -> bool:
         """Return whether a file imports test support, as code under test never does."""
@@ -279,6 +280,7 @@ def _failed_checks(failures: Iterable[Failure]) -> list[Frame]:
 def _module(path: str) -> str:
     """Return the dotted module name of a file, judging by its path."""
     parts = PurePosixPath(path).with_suffix("").parts
+    # `src` is a folder and no package; files outside the root have `..` in their path.
     names = [part for part in parts if part not in ("..", "src")]
     if names and names[-1] == "__init__":
         names.pop()

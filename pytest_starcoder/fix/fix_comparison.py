@@ -78,6 +78,7 @@ def find_question(inputs: Sequence[Input], fixes: Sequence[ObservedEdits]) -> Qu
             differing.append((len(observed.text), position))
     if not differing:
         return NO_QUESTION
+    # The shortest call is the easiest to judge.
     _, position = min(differing)
     outcomes = first.outcomes[position], second.outcomes[position]
     call = inputs[position]
@@ -96,6 +97,7 @@ def write_test(code: str, outcome: str) -> str:
     verb, _, value = outcome.partition(" ")
     if not call:
         return ""
+    # Any other exception would have to be imported, and its module is unknown.
     if verb == "raises" and isinstance(getattr(builtins, value, None), type):
         return (
             f"    import pytest\n\n    {imports}\n\n"

@@ -133,7 +133,9 @@ class EditSearch:
     def find(self, query: Query, deadline: Deadline) -> Fixes:
         """Return the fixes found until the deadline, or a note why there are none."""
         started = time.monotonic()
-        if not query.case.replay.failing or not rank_lines(query.case, query.places):
+        if not query.case.replay.failing:
+            return NO_FIXES  # without a failing test, nothing could confirm a fix
+        if not rank_lines(query.case, query.places):
             return NO_FIXES
         tests = _TestGroups.of(query, self._suite)
         search_deadline = Deadline.after(deadline.remaining() * SEARCH_SHARE, deadline.setting)
@@ -212,7 +214,8 @@ class EditSearch:
             return None
         if len(still_failing) > len(cause) / 2:
             return None
-        fixed = tuple(nodeid for nodeid in tests if nodeid in passed.difference(passing))
+        newly_passed = passed.difference(passing)
+        fixed = tuple(nodeid for nodeid in tests if nodeid in newly_passed)
         fix = self._describe(edits, fixed, passing)
         return replace(
             fix,
@@ -238,8 +241,10 @@ class EditSearch:
                 removed.append(line[1:])
             else:
                 added.append(line[1:])
-        # A diff that only adds lines is shown below the line it follows.
-        before = "\n".join(removed) or line_of(self._sources(first.path), first.line)
+        before = "\n".join(removed)
+        if not removed:
+            # A diff that only adds lines is shown below the line it follows.
+            before = line_of(self._sources(first.path), first.line)
         return Fix(
             edits=edits,
             diff=diff,

@@ -42,7 +42,8 @@ def doctest_drafts(
         # An elided outcome cannot be compared, and a skipped example is not meant to run.
         if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
             continue
-        source, outcome = _without_remark(example.source.rstrip("\n"), example.want.rstrip("\n"))
+        expected = example.want.rstrip("\n")
+        source, outcome = _without_remark(example.source.rstrip("\n"), expected)
         assertion = _assertion(source, outcome, example.exc_msg)
         if assertion:
             number += 1
@@ -117,6 +118,10 @@ def _assertion(source: str, outcome: str, raised: str | None) -> str:
     return ""
 
 
+_LOOSE = (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Lambda, ast.IfExp)
+"""Expressions that may bind less tightly than the `==` after them."""
+
+
 def _comparison_with_outcome(expression: ast.expr, outcome: str) -> str:
     """Return the assertion that an expression has the outcome that a doctest shows."""
     # The outcome of `print(x)` is what `str` gives, of any other expression what `repr` gives.
@@ -126,8 +131,7 @@ def _comparison_with_outcome(expression: ast.expr, outcome: str) -> str:
     text = ast.unparse(expression)
     if not is_literal(outcome):
         return f"assert repr({text}) == {outcome!r}"
-    # These bind less tightly than the comparison.
-    if isinstance(expression, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Lambda | ast.IfExp):
+    if isinstance(expression, _LOOSE):
         text = f"({text})"
     return f"assert {comparison(text, outcome)}"
 

@@ -168,7 +168,8 @@ class DraftSelection:
         if reason == FAILS and self._is_suspected_bug(judged):
             return False
         reason = reason or missing_check(judged)
-        if not reason and draft.origin in UNPROMISED and draft.target in self._broken_targets:
+        is_unpromised = draft.origin in UNPROMISED
+        if is_unpromised and not reason and draft.target in self._broken_targets:
             reason = "contradicts its function's docstring"
         if reason:
             self._reject(draft, reason)
@@ -267,13 +268,15 @@ class DraftSelection:
         values: dict[str, str] = {}
         tests: dict[str, ExecutedCode] = {}
         for number, value in enumerate(input_values(draft)):
-            single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
+            single = with_values(draft, [value])
+            single = replace(single, name=f"{draft.name}_{number}")
             values[single.nodeid] = value
             tests[single.nodeid] = replace(executed, draft=single)
         kills = self.score.kills_by_test(killed, tests)
         remaining = set(killed)
         chosen: set[str] = set()
-        for nodeid in sorted(values, key=lambda nodeid: -len(kills[nodeid])):
+        most_kills_first = sorted(values, key=lambda nodeid: -len(kills[nodeid]))
+        for nodeid in most_kills_first:
             if len(chosen) < MIN_INPUTS or kills[nodeid] & remaining:
                 chosen.add(nodeid)
                 remaining -= kills[nodeid]

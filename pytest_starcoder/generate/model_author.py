@@ -192,7 +192,8 @@ class ModelAuthor:
         file = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")
         definition = file
         if target.kind is not TargetKind.MODULE:
-            definition = "\n".join(source.split("\n")[target.first - 1 : target.last])
+            lines = source.split("\n")[target.first - 1 : target.last]
+            definition = "\n".join(lines)
         if len(file) > MAX_FILE_CHARACTERS:
             file = definition
         return [definition, file]
@@ -215,7 +216,8 @@ class ModelAuthor:
         shortest = sorted(nearest, key=lambda test: len(ast.dump(test)))
         codes = map(ast.unparse, shortest[:max_tests])
         before = "\n\n\n".join([head, *codes])
-        following = text.split("\n")[nearest[-1].end_lineno or 0 :]
+        end = nearest[-1].end_lineno or 0
+        following = text.split("\n")[end:]
         if not "".join(following).strip():
             # Nothing follows: the model continues the file instead of filling a gap.
             return before, ""

@@ -113,7 +113,7 @@ def telling_calls(selection: DraftSelection, target: Target) -> Iterator[Observe
     calls = [call for call in observed if call.statement]
 
     def worth(call: ObservedCall) -> tuple[int, int]:
-        """Most mutants first, then the shortest call."""
+        # Most mutants first, then the shortest call.
         return len(call.changed_by & remaining), -len(call.expression)
 
     # A greedy set cover: the smallest set of calls would take too long to find.

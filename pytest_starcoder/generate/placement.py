@@ -77,7 +77,8 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
     best = ""
     best_rank = (False, False)
     for path in existing:
-        rank = (PurePosixPath(path).stem in names, _imports(root / path, module))
+        has_name = PurePosixPath(path).stem in names
+        rank = (has_name, _imports(root / path, module))
         # Of equal files the first: the result must not depend on the order of the session.
         if rank > best_rank:
             best, best_rank = path, rank
@@ -151,12 +152,11 @@ def insert_tests(
     if class_name:
         module = _extended_class(cst.parse_module(text), class_name, codes)
     else:
-        start = text
         if not text.strip():
-            start = f'"""Tests of {tests[0].draft.target.module}."""'
-        head, script = _split_script(start)
-        blocks = "\n\n".join(codes)
-        module = cst.parse_module(head.rstrip("\n") + f"\n\n\n{blocks}{script}")
+            text = f'"""Tests of {tests[0].draft.target.module}."""'
+        head, script = _split_script(text)
+        blocks = "\n\n\n".join([head.rstrip("\n"), "\n\n".join(codes)])
+        module = cst.parse_module(blocks + script)
     result = _with_imports(module, imports)
     for style in styles:
         # Existing code is restyled only if it has that style already.
@@ -260,7 +260,8 @@ def _extended_class(module: cst.Module, name: str, tests: Sequence[str]) -> cst.
             continue
         # A class of one line (`class C: pass`) cannot be extended.
         if isinstance(node.body, cst.IndentedBlock):
-            body = node.body.with_changes(body=[*node.body.body, *parsed.body.body])
+            statements = [*node.body.body, *parsed.body.body]
+            body = node.body.with_changes(body=statements)
             return module.with_deep_changes(node, body=body)
     raise SyntaxError(f"it has no class {name}")
 

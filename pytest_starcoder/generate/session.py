@@ -146,7 +146,8 @@ class GeneratePlugin:
         except StarcoderError as exc:
             terminal.write_line(f"StarCoder: {exc}")
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the user's run
-            reason = one_line(self._redactor.redact(f"{type(exc).__name__}: {exc}"))
+            error = f"{type(exc).__name__}: {exc}"
+            reason = one_line(self._redactor.redact(error))
             terminal.write_line(f"StarCoder: no test was generated ({reason}).")
         is_required = self._config.getoption("starcoder_require") and not is_complete
         if is_required and self._session.exitstatus == pytest.ExitCode.OK:

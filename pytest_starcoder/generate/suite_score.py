@@ -229,9 +229,10 @@ class SuiteScore:
 
 def _batch_size(tests: Collection[ExecutedCode]) -> int:
     """Return how many mutants to try with some tests before the deadline is looked at again."""
-    seconds = sum(test.seconds for test in tests)
+    seconds = max(0.01, sum(test.seconds for test in tests))
     # A slow suite gets small batches, so that the deadline is not missed by much.
-    return min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
+    affordable = int(BATCH_SECONDS / seconds)
+    return min(MAX_BATCH, 1 + affordable)
 
 
 def time_limit(executed: ExecutedCode) -> float:

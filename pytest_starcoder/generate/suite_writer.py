@@ -89,7 +89,8 @@ class SuiteWriter:
         after = insert_tests(text, tests, class_name, project_styles(path, self.root))
         if after == text:
             return
-        self.show(printable(self.redact(make_diff(text, after, path)), tabs=True))
+        diff = self.redact(make_diff(text, after, path))
+        self.show(printable(diff, tabs=True))
         if self.writes:
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")

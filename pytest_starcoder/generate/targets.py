@@ -101,8 +101,9 @@ class _Scope:
 
     def _function(self, node: Function) -> Target:
         is_special = node.name.startswith("__") and node.name.endswith("__")
+        is_private = node.name.startswith("_") and not is_special
         kind = TargetKind.FUNCTION
-        if not self.is_public or (node.name.startswith("_") and not is_special):
+        if is_private or not self.is_public:
             kind = TargetKind.PRIVATE
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         # A static method has no such parameter.

@@ -96,7 +96,8 @@ def _draft(
         if name in names and name not in imported:
             imported.append(name)
     imports.append(f"from {target.module} import {', '.join(imported)}")
-    drawn = ", ".join(f"{name}={strategy}" for name, strategy in strategies.items())
+    arguments = [f"{name}={strategy}" for name, strategy in strategies.items()]
+    given = f"@given({', '.join(arguments)})"
     return Draft(
         f"test_{target.test_stem}_of_any_input",
         (claim,),
@@ -105,7 +106,7 @@ def _draft(
         target,
         _signature(target, strategies),
         tuple(strategies),
-        (SEED, _settings(EXAMPLES), f"@given({drawn})"),
+        (SEED, _settings(EXAMPLES), given),
     )
 
 

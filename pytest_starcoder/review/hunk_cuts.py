@@ -48,6 +48,7 @@ def cut_by_length(hunk: PatchHunk) -> Iterator[PatchHunk]:
             candidates = range(first + shortest, index + 1)
             first = max(candidates, key=lambda at: (_rate_boundary(hunk.lines, at), at))
             cuts.append(first)
+            # The cut may be well above this line.
             begun = hunk.lines[first : index + 1]
             size = sum(len(text) + 1 for text in begun)
     return cut_hunk(hunk, cuts)

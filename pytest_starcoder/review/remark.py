@@ -105,6 +105,7 @@ def parse_remarks(answer: str, added: tuple[int, ...]) -> list[Remark] | None:
     except (ValueError, RecursionError):  # thousands of brackets
         return None
     if isinstance(content, dict):
+        # Without the schema, which some servers ignore, models also call the list "issues".
         content = content.get("findings", content.get("issues"))
     if not isinstance(content, list):
         return None

@@ -45,12 +45,7 @@ class ChildProcess:
             options["stdin"] = subprocess.DEVNULL
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:
-            # Without site-packages and our package, the supervisor starts quickly.
-            script = str(Path(__file__).with_name("supervisor.py"))
-            numbers = ",".join(map(str, descriptors))
-            supervisor = [sys.executable, "-I", "-S", script]
-            supervisor += [str(os.getpid()), str(grace), str(temporary or ""), numbers]
-            command = [*supervisor, *command]
+            command = [*_supervisor(descriptors, grace, temporary), *command]
             # The supervisor listens to this pipe, which closes however this process ends.
             options |= {"stdin": subprocess.PIPE, "bufsize": 0}
             options |= {"start_new_session": True, "pass_fds": descriptors}
@@ -120,3 +115,12 @@ class ChildProcess:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):  # it ended just now
                 self._process.stdin.write(command)
+
+
+def _supervisor(descriptors: Sequence[int], grace: float, temporary: Path | None) -> list[str]:
+    """Return the command of the supervisor, which the child's own command follows."""
+    script = str(Path(__file__).with_name("supervisor.py"))
+    numbers = ",".join(map(str, descriptors))
+    arguments = [str(os.getpid()), str(grace), str(temporary or ""), numbers]
+    # Without site-packages and our package, it starts quickly.
+    return [sys.executable, "-I", "-S", script, *arguments]

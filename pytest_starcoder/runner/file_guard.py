@@ -75,7 +75,9 @@ class FileGuard:
         self._remove = os.remove
 
     def install(self) -> None:
-        builtins.open = io.open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        guarded_open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        # One function under two names, of which pathlib uses the second.
+        builtins.open = io.open = guarded_open
         _replace(os, "open", self._guard_os_open)
         for name in ("stat", "lstat", "access", "readlink", "chdir"):
             self._guard(os, name, self._current)
@@ -93,7 +95,7 @@ class FileGuard:
         _replace(os, "listdir", self._guard_listdir)
         _replace(os, "scandir", self._guard_scandir)
         _replace(sqlite3, "connect", self._guard_connect)
-        sqlite3.dbapi2.connect = sqlite3.connect
+        sqlite3.dbapi2.connect = sqlite3.connect  # which Django and others call
 
     def serve(self, files: Texts) -> None:
         """Have every reader of these files in this process get their texts.
@@ -122,7 +124,9 @@ class FileGuard:
             parent = os.path.dirname(place)
             if parent == place:
                 return path
-            below = place[len(parent.rstrip(os.sep)) :] + below
+            # Only the root's own path ends with a separator.
+            length = len(parent.rstrip(os.sep))
+            below = place[length:] + below
             place = parent
         return self._redirected[place] + below
 
@@ -261,6 +265,7 @@ class FileGuard:
 
         def guard(real: Any) -> Any:
             def call(path: Any, *rest: Any, **options: Any) -> Any:
+                # With a descriptor, the path is relative to a folder that is not known here.
                 if _is_path(path) and options.get("dir_fd") is None:
                     path = choose_path(path)
                 return None if path is IGNORE else real(path, *rest, **options)

@@ -24,6 +24,7 @@ MAX_REPORT = 1 << 16
 """Bytes to read of the child's report."""
 
 TIMEOUT_SIGNALS = (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGKILL", 0))
+"""Exit statuses of a program that ran too long: by its own alarm, or killed by us."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,21 @@ def run_program(source: str, seconds: float, min_level: Level = Level.NONE) -> P
                 child.wait(seconds + STARTUP_SECONDS)
             file.seek(0)
             text = file.read(MAX_REPORT).decode("utf-8", "replace")
-    answers = []
-    for line in text.splitlines():
-        if line.startswith(token):
-            answers.append(line.removeprefix(token))
-    return _result(answers, child.returncode)
+    return _result(_answers(text, token), child.returncode)
 
 
 def _installed_folders() -> tuple[Path, ...]:
     entries = sys.prefix, sys.base_prefix, *filter(None, sys.path)
     return tuple(Path(entry).resolve() for entry in entries)
+
+
+def _answers(text: str, token: str) -> list[str]:
+    """Return the lines of a report that begin with the token, without it."""
+    answers = []
+    for line in text.splitlines():
+        if line.startswith(token):
+            answers.append(line.removeprefix(token))
+    return answers
 
 
 def _result(answers: list[str], status: int | None) -> ProgramResult:

@@ -50,7 +50,8 @@ def main() -> None:
     write, leave = os.write, os._exit
 
     def report(text: str) -> None:
-        write(descriptor, f"\n{job.token}{text}\n".encode("utf-8", "replace"))
+        line = f"\n{job.token}{text}\n"
+        write(descriptor, line.encode("utf-8", "replace"))
 
     os.chdir(job.sandbox.folder)
     try:

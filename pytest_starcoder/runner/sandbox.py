@@ -140,13 +140,15 @@ def enter_sandbox(sandbox: Sandbox, level: Level | None = None) -> Level:
     """
     _limit_resources()
     reached = Level.NONE
-    if level in (None, Level.KERNEL) and sys.platform == "linux":
+    is_wanted = level in (None, Level.KERNEL)
+    if is_wanted and sys.platform == "linux":
         has_own_network = _enter_network_namespace()
         if _restrict_by_landlock(sandbox, has_own_network):
             # Landlock does not cover connecting to a socket file.
             sys.addaudithook(_SocketHook(sandbox.folder))
             reached = Level.KERNEL
-    if level is Level.AUDIT or (level is None and reached is Level.NONE):
+    is_fallback = level is None and reached is Level.NONE
+    if is_fallback or level is Level.AUDIT:
         sys.addaudithook(_FileHook(sandbox.folder))
         sys.addaudithook(_SocketHook(sandbox.folder))
         reached = Level.AUDIT
