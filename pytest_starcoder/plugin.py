@@ -14,9 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from pytest_starcoder.explain.explanation import Explanation
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.fix_search import FixContext, FixSearch
+    from pytest_starcoder.explain.fix_interface import FixContext, FixSearch
     from pytest_starcoder.explain.session import ExplainPlugin
-    from pytest_starcoder.explain.undo_search import UndoContext, UndoSearch
+    from pytest_starcoder.explain.undo_interface import UndoContext, UndoSearch
     from pytest_starcoder.fixture import StarCoder
 
 SETTINGS = {

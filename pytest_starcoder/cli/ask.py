@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from pytest_starcoder.assist.ask import ask, ask_for_code
-from pytest_starcoder.cli.model_session import ModelSession, model_session
+from pytest_starcoder.cli.answer_terminal import AnswerTerminal, answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.code_blocks import language_name, requested_language
@@ -40,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the answer and return 0; raises UnreadableAnswer if there is none."""
     question = _question(arguments.question)
-    with model_session(arguments) as session:
+    with answer_terminal(arguments) as session:
         if arguments.code:
             _answer_with_code(question, arguments.language, session)
         else:
@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _answer_in_words(question: str, session: ModelSession) -> None:
+def _answer_in_words(question: str, session: AnswerTerminal) -> None:
     with session.waiting():
         completion = ask(session.redact(question), session.client, session.on_text)
     session.sign_completion(completion)
 
 
-def _answer_with_code(question: str, language: str | None, session: ModelSession) -> None:
+def _answer_with_code(question: str, language: str | None, session: AnswerTerminal) -> None:
     language = language_name(language) if language else requested_language(question)
     with session.waiting():
         code = ask_for_code(session.redact(question), language, session.client)

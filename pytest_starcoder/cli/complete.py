@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_starcoder.assist.complete import complete
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     source = read_source(name)
     source.check_lines(int(line), int(line))
-    with model_session(arguments) as session:
+    with answer_terminal(arguments) as session:
         with session.waiting():
             rewrite = complete(source.shown, source.text, int(line), session.client, session.redact)
         remark = rewrite.problem or "unchecked"

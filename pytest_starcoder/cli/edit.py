@@ -6,7 +6,7 @@ import argparse
 import re
 
 from pytest_starcoder.assist.edit import edit
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     first = int(place["first"])
     last = int(place["last"] or first)
     source.check_lines(first, last)
-    with model_session(arguments) as session:
+    with answer_terminal(arguments) as session:
         with session.waiting():
             rewrite = edit(
                 source.shown, source.text, first, last, instruction, session.client, session.redact

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_starcoder.assist.describe import describe
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     source = read_source(file)
     if not source.text.strip():
         raise ConfigError(f"{file} is empty.", "Name a file that contains code.")
-    with model_session(arguments) as session:
+    with answer_terminal(arguments) as session:
         with session.waiting():
             completion, is_whole = describe(
                 source.shown, source.text, name, session.client, session.on_text, session.redact

@@ -12,7 +12,6 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
-from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
     Explanation,
@@ -21,13 +20,19 @@ from pytest_starcoder.explain.explanation import (
     describe_case,
 )
 from pytest_starcoder.explain.failure import Cause, Failure
-from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSearch, WriteOptions
+from pytest_starcoder.explain.fix_interface import (
+    FixContext,
+    FixSearch,
+    MakeFixSearch,
+    WriteOptions,
+)
 from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
-from pytest_starcoder.explain.undo_search import MakeUndoSearch, UndoContext
+from pytest_starcoder.explain.undo_interface import MakeUndoSearch, UndoContext
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
@@ -95,7 +100,7 @@ class Explainer:
         start = time.monotonic()
         all_cases = self._gather_evidence()
         interrupted = self._session.interrupted
-        conversation = Conversation(
+        conversation = ModelQuestions(
             self._section,
             self._hooks.redact,
             self._collect_answers(prefetch),
@@ -126,7 +131,7 @@ class Explainer:
         return report
 
     def _ask_about(
-        self, all_cases: Sequence[Case], search: FixSearch, conversation: Conversation
+        self, all_cases: Sequence[Case], search: FixSearch, conversation: ModelQuestions
     ) -> list[Explanation]:
         shared = shared_code(all_cases)
         explanations = []

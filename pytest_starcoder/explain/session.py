@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.explainer import FinishedSession
     from pytest_starcoder.explain.explanation import Report
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.fix_search import MakeFixSearch
+    from pytest_starcoder.explain.fix_interface import MakeFixSearch
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
-    from pytest_starcoder.explain.undo_search import MakeUndoSearch
+    from pytest_starcoder.explain.undo_interface import MakeUndoSearch
     from pytest_starcoder.session.passed_commits import PassedCommits
     from pytest_starcoder.source.conventions import Conventions
 
@@ -407,7 +407,7 @@ class ExplainPlugin:
     def _explain(self, terminal: pytest.TerminalReporter) -> Report:
         from pytest_starcoder.explain.explainer import Explainer
         from pytest_starcoder.explain.explanation import Report
-        from pytest_starcoder.explain.fix_search import WriteOptions
+        from pytest_starcoder.explain.fix_interface import WriteOptions
         from pytest_starcoder.explain.terminal_section import TerminalSection
         from pytest_starcoder.session.terminal import TerminalQuestions
 

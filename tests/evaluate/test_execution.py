@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_starcoder.evaluate import execution
-from pytest_starcoder.evaluate.evaluation import Problem, Sample, Verdict
 from pytest_starcoder.evaluate.execution import NotRun, run_samples
+from pytest_starcoder.evaluate.pass_at_k import Problem, Sample, Verdict
 from pytest_starcoder.evaluate.problems import read_problems
 from pytest_starcoder.evaluate.samples import read_recorded_samples
 from pytest_starcoder.runner.program import ProgramResult

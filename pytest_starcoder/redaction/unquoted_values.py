@@ -58,7 +58,7 @@ class _Assignment:
     """Whether nothing but a keyword of a shell or a list marker stands before the name."""
 
 
-def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span | None:
+def unquoted_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span | None:
     """Return the span of the unquoted value after `sign`, if it is secret and no expression."""
     operator = sign["sign"].strip()
     if operator not in _ASSIGNMENTS:
