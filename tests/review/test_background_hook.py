@@ -37,7 +37,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = repository(tmp_path / "project")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(background, "start_worker", lambda _queue: None)
-    monkeypatch.setattr(background, "PUSH_PATIENCE", 0.0)
+    monkeypatch.setattr(background_hook, "PUSH_PATIENCE", 0.0)
     return folder
 
 
@@ -396,7 +396,7 @@ def test_variables_of_framework(
 
 
 def test_open_pipe_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "STDIN_PATIENCE", 0.01)
+    monkeypatch.setattr(background_hook, "STDIN_PATIENCE", 0.01)
     reading, writing = os.pipe()
     original = os.dup(0)
     os.dup2(reading, 0)
