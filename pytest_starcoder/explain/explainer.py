@@ -45,6 +45,7 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
+ONLY_BROKE = "not asked: --starcoder-broke"
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,29 @@ class Explainer:
             explanations.append(explanation)
         rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
+
+    def show_breakages(self) -> Report:
+        """Show what is known without a model and without fixes: what broke the tests, mostly."""
+        start = time.monotonic()
+        all_cases = self._gather_evidence()
+        self._show_heading(all_cases)
+        explanations: list[Explanation] = []
+        for number, case in enumerate(all_cases, 1):
+            evidence = describe_case(case, self._hooks.redact)
+            self._section.show_evidence(number, len(all_cases), evidence)
+            explanation = complete(evidence, Answer(note=ONLY_BROKE))
+            self._show_tests(explanation)
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+        report = Report(
+            tuple(explanations),
+            len(self._session.failures),
+            rerun=count_tests(case.replay for case in all_cases),
+            seconds=time.monotonic() - start,
+        )
+        for remark in _closing_remarks(report, 0, ""):
+            self._section.remark(remark)
+        return report
 
     def _gather_evidence(self) -> list[Case]:
         """Group the failures by cause, and run their tests again."""

@@ -1,4 +1,4 @@
-"""The search for the change that broke tests, as explanations see it; `culprit` implements it."""
+"""The search for the change that broke tests, an interface that `culprit` implements."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def bodies_of(text: str) -> list[tuple[str, ...]]:
         ("\0", []),
     ],
 )
-def test_salvage(text: str, bodies: list[tuple[str, ...]]) -> None:
+def test_extracted_drafts(text: str, bodies: list[tuple[str, ...]]) -> None:
     assert bodies_of(text) == bodies
 
 

@@ -36,7 +36,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository in which no worker starts by itself."""
     folder = repository(tmp_path / "project")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(background, "start_worker", lambda _queue: None)
+    monkeypatch.setattr(background_hook, "start_worker", lambda _queue: None)
     monkeypatch.setattr(background_hook, "PUSH_PATIENCE", 0.0)
     return folder
 
@@ -317,7 +317,7 @@ def test_foreground_review_uses_cache(top: Path, commit: Commit, model: FakeOlla
 def test_foreground_review_counts_waiting(top: Path, hook: Hook) -> None:
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     hook()
-    assert "1 commit waits for review in the background.\n" in run_review(top).stdout
+    assert "1 commit waits for review in the background_hook.\n" in run_review(top).stdout
 
 
 # --- problems -------------------------------------------------------------------------------
