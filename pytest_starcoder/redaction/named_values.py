@@ -26,7 +26,7 @@ from pytest_starcoder.redaction.name_places import Place, find_places
 from pytest_starcoder.redaction.patterns import lazy_pattern
 from pytest_starcoder.redaction.secret_names import Naming
 from pytest_starcoder.redaction.secret_values import is_harmless, is_random, is_secret_value
-from pytest_starcoder.redaction.unquoted_values import BARE, unquoted_value
+from pytest_starcoder.redaction.unquoted_values import UNQUOTED, unquoted_value
 
 
 def named_spans(text: str) -> Iterator[Span]:
@@ -291,7 +291,7 @@ class _ValueFinder:
     def _bare(self, place: Place, sign: re.Match[str]) -> Iterator[Span]:
         limit = sign.end() + (_MAX_BARE_SPENT if self._budget.is_spent else _MAX_BARE)
         value = unquoted_value(self._text, place, sign, limit)
-        run = BARE.match(self._text, sign.end(), limit)
+        run = UNQUOTED.match(self._text, sign.end(), limit)
         if run and len(run[0]) > 200:
             self._budget.spend(4 * len(run[0]))  # each of its characters may begin a name
         if value is not None:
