@@ -66,7 +66,8 @@ REPLACED = {"--record-mode": "none", "--vcr-record": "none"}
 OUR_FLAGS = set(
     """
     --starcoder-explain --starcoder-broke --starcoder-show-prompt --starcoder-write
-    --starcoder-write-suspected --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
+    --starcoder-write-suspected --starcoder-generate-changed --starcoder-characterise
+    --starcoder-require --no-starcoder
     """.split()
 )
 """Options of ours that take no value."""

@@ -317,7 +317,7 @@ def test_foreground_review_uses_cache(top: Path, commit: Commit, model: FakeOlla
 def test_foreground_review_counts_waiting(top: Path, hook: Hook) -> None:
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     hook()
-    assert "1 commit waits for review in the background_hook.\n" in run_review(top).stdout
+    assert "1 commit waits for review in the background.\n" in run_review(top).stdout
 
 
 # --- problems -------------------------------------------------------------------------------
