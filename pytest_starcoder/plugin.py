@@ -14,9 +14,9 @@ import pytest
 if TYPE_CHECKING:
     from pytest_starcoder.explain.explanation import Explanation
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.fix_search import FixContext, FixSearch
+    from pytest_starcoder.explain.fix_interface import FixContext, FixSearch
     from pytest_starcoder.explain.session import ExplainPlugin
-    from pytest_starcoder.explain.undo_search import UndoContext, UndoSearch
+    from pytest_starcoder.explain.undo_interface import UndoContext, UndoSearch
     from pytest_starcoder.fixture import StarCoder
 
 SETTINGS = {
@@ -74,6 +74,7 @@ EXPLAIN_OPTIONS = (
     "starcoder_report",
     "starcoder_apply",
     "starcoder_since",
+    "starcoder_broke",
 )
 """Options that explain every failure, marked or not."""
 
@@ -141,6 +142,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("ask", "yes"),
         help="Explain every failure and write checked fixes into the code, after asking; "
         "=yes does not ask",
+    )
+    group.addoption(
+        "--starcoder-broke",
+        action="store_true",
+        help="Name the change that broke each failing test, and ask no model",
     )
     group.addoption(
         "--starcoder-since",

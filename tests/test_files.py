@@ -15,7 +15,7 @@ from support.repositories import repository
 from pytest_starcoder.cli import doctor
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import Sample, Sampling
+from pytest_starcoder.evaluate.pass_at_k import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
 from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.files import LeadsOutside, create_private_folder, replace_file, resolve_target

@@ -34,10 +34,10 @@ def main(argv: list[str] | None = None) -> int:
 def run_background() -> int:
     """Run the background review without the cost of parsing options."""
     from pytest_starcoder.errors import ConfigError
-    from pytest_starcoder.review import background
+    from pytest_starcoder.review import background_hook
 
     try:
-        return background.run({})
+        return background_hook.run({})
     except ConfigError as exc:
         print(f"starcoder-review: {exc}", file=sys.stderr)
         return 2

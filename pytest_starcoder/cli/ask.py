@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from pytest_starcoder.assist.ask import ask, ask_for_code
-from pytest_starcoder.cli.model_session import ModelSession, model_session
+from pytest_starcoder.cli.answer_terminal import AnswerTerminal, answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.code_blocks import language_name, requested_language
@@ -40,29 +40,29 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the answer and return 0; raises UnreadableAnswer if there is none."""
     question = _question(arguments.question)
-    with model_session(arguments) as session:
+    with answer_terminal(arguments) as terminal:
         if arguments.code:
-            _answer_with_code(question, arguments.language, session)
+            _answer_with_code(question, arguments.language, terminal)
         else:
-            _answer_in_words(question, session)
+            _answer_in_words(question, terminal)
     return 0
 
 
-def _answer_in_words(question: str, session: ModelSession) -> None:
-    with session.waiting():
-        completion = ask(session.redact(question), session.client, session.on_text)
-    session.sign_completion(completion)
+def _answer_in_words(question: str, terminal: AnswerTerminal) -> None:
+    with terminal.waiting():
+        completion = ask(terminal.redact(question), terminal.client, terminal.on_text)
+    terminal.sign_completion(completion)
 
 
-def _answer_with_code(question: str, language: str | None, session: ModelSession) -> None:
+def _answer_with_code(question: str, language: str | None, terminal: AnswerTerminal) -> None:
     language = language_name(language) if language else requested_language(question)
-    with session.waiting():
-        code = ask_for_code(session.redact(question), language, session.client)
-    session.show(code.text)
+    with terminal.waiting():
+        code = ask_for_code(terminal.redact(question), language, terminal.client)
+    terminal.show(code.text)
     remark = "it parses, and was not run" if code.checked else f"{code.language} is not checked"
     if code.cut:
         remark += ", and an unfinished part of the answer was left out"
-    session.sign(code.model, remark)
+    terminal.sign(code.model, remark)
 
 
 def _question(words: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_starcoder.assist.complete import complete
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
@@ -40,12 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
     source = read_source(name)
     source.check_lines(int(line), int(line))
-    with model_session(arguments) as session:
-        with session.waiting():
-            rewrite = complete(source.shown, source.text, int(line), session.client, session.redact)
+    with answer_terminal(arguments) as terminal:
+        with terminal.waiting():
+            rewrite = complete(
+                source.shown, source.text, int(line), terminal.client, terminal.redact
+            )
         remark = rewrite.problem or "unchecked"
         if not arguments.write:
-            session.show(f"{rewrite.inserted}\n")
+            terminal.show(f"{rewrite.inserted}\n")
         elif rewrite.problem:
             raise UnreadableAnswer(
                 f"Nothing was written: with the code of {rewrite.model}, {rewrite.problem}.",
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         else:
             source.write(rewrite.after)
-            session.show(make_diff(rewrite.before, rewrite.after, rewrite.path))
+            terminal.show(make_diff(rewrite.before, rewrite.after, rewrite.path))
             remark = "written, not run"
-        session.sign(rewrite.model, remark)
+        terminal.sign(rewrite.model, remark)
     return 0

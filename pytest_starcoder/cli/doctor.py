@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from pytest_starcoder.cli.model_session import read_settings
+from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.files import replace_file

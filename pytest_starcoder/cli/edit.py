@@ -6,7 +6,7 @@ import argparse
 import re
 
 from pytest_starcoder.assist.edit import edit
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
@@ -46,21 +46,27 @@ def run(arguments: argparse.Namespace) -> int:
     first = int(place["first"])
     last = int(place["last"] or first)
     source.check_lines(first, last)
-    with model_session(arguments) as session:
-        with session.waiting():
+    with answer_terminal(arguments) as terminal:
+        with terminal.waiting():
             rewrite = edit(
-                source.shown, source.text, first, last, instruction, session.client, session.redact
+                source.shown,
+                source.text,
+                first,
+                last,
+                instruction,
+                terminal.client,
+                terminal.redact,
             )
         diff = make_diff(rewrite.before, rewrite.after, rewrite.path)
         if rewrite.problem:
-            session.note(diff.removesuffix("\n"))
+            terminal.note(diff.removesuffix("\n"))
             raise UnreadableAnswer(
                 f"The change by {rewrite.model} cannot be used: {rewrite.problem}.",
                 "Nothing was written. Reword the instruction, or ask another model.",
             )
         if arguments.write:
             source.write(rewrite.after)
-        session.show(diff)
+        terminal.show(diff)
         remark = "written, not run" if arguments.write else "nothing was written; use --write"
-        session.sign(rewrite.model, remark)
+        terminal.sign(rewrite.model, remark)
     return 0

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_starcoder.cli.model_session import read_settings
+from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Problem, Sample, Sampling
 from pytest_starcoder.evaluate.execution import run_samples
+from pytest_starcoder.evaluate.pass_at_k import TITLES, Evaluation, Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import read_problems
 from pytest_starcoder.evaluate.report import plot, terminal_lines, to_json, to_markdown
 from pytest_starcoder.evaluate.samples import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_starcoder.assist.describe import describe
-from pytest_starcoder.cli.model_session import model_session
+from pytest_starcoder.cli.answer_terminal import answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
@@ -31,13 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     source = read_source(file)
     if not source.text.strip():
         raise ConfigError(f"{file} is empty.", "Name a file that contains code.")
-    with model_session(arguments) as session:
-        with session.waiting():
+    with answer_terminal(arguments) as terminal:
+        with terminal.waiting():
             completion, is_whole = describe(
-                source.shown, source.text, name, session.client, session.on_text, session.redact
+                source.shown, source.text, name, terminal.client, terminal.on_text, terminal.redact
             )
-        session.end()
+        terminal.end()
         if not is_whole:
-            session.note(f"{arguments.place} is too long for the model: its middle was left out.")
-        session.sign_completion(completion)
+            terminal.note(f"{arguments.place} is too long for the model: its middle was left out.")
+        terminal.sign_completion(completion)
     return 0

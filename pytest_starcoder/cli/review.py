@@ -141,9 +141,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.last:
         return _print_last(arguments.format)
     if arguments.background:
-        from pytest_starcoder.review import background
+        from pytest_starcoder.review import background_hook
 
-        return background.run(command_line_settings(arguments), is_advisory=arguments.advisory)
+        return background_hook.run(command_line_settings(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
         from pytest_starcoder.review.reviewer import accept_last_review
 

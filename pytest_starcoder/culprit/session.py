@@ -18,7 +18,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.replay import Replay
-from pytest_starcoder.explain.undo_search import UndoContext
+from pytest_starcoder.explain.undo_interface import UndoContext
 from pytest_starcoder.runner.outcome import Lines, Outcome
 from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.rerun_job import Tracing

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import Problem, Sample, Verdict
+from pytest_starcoder.evaluate.pass_at_k import Problem, Sample, Verdict
 from pytest_starcoder.runner.program import run_program
 from pytest_starcoder.runner.sandbox import Level
 

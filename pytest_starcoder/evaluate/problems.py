@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import TITLES, Problem
+from pytest_starcoder.evaluate.pass_at_k import TITLES, Problem
 
 Row = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Published
+from pytest_starcoder.evaluate.pass_at_k import TITLES, Evaluation, Published
 from pytest_starcoder.report.bar_chart import Bars, draw
 from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.report.progress import format_duration

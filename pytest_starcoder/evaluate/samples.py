@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import Problem, Sample, Sampling
+from pytest_starcoder.evaluate.pass_at_k import Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import read_rows
 from pytest_starcoder.files import resolve_target
 from pytest_starcoder.model.backends.tokens import estimate

@@ -12,7 +12,6 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
-from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
     Explanation,
@@ -21,13 +20,19 @@ from pytest_starcoder.explain.explanation import (
     describe_case,
 )
 from pytest_starcoder.explain.failure import Cause, Failure
-from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSearch, WriteOptions
+from pytest_starcoder.explain.fix_interface import (
+    FixContext,
+    FixSearch,
+    MakeFixSearch,
+    WriteOptions,
+)
 from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
-from pytest_starcoder.explain.undo_search import MakeUndoSearch, UndoContext
+from pytest_starcoder.explain.undo_interface import MakeUndoSearch, UndoContext
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
@@ -40,6 +45,7 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
+ONLY_BROKE = "not asked: --starcoder-broke"
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Explainer:
         start = time.monotonic()
         all_cases = self._gather_evidence()
         interrupted = self._session.interrupted
-        conversation = Conversation(
+        conversation = ModelQuestions(
             self._section,
             self._hooks.redact,
             self._collect_answers(prefetch),
@@ -126,7 +132,7 @@ class Explainer:
         return report
 
     def _ask_about(
-        self, all_cases: Sequence[Case], search: FixSearch, conversation: Conversation
+        self, all_cases: Sequence[Case], search: FixSearch, conversation: ModelQuestions
     ) -> list[Explanation]:
         shared = shared_code(all_cases)
         explanations = []
@@ -157,6 +163,29 @@ class Explainer:
             explanations.append(explanation)
         rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
+
+    def show_breakages(self) -> Report:
+        """Show what is known without a model and without fixes: what broke the tests, mostly."""
+        start = time.monotonic()
+        all_cases = self._gather_evidence()
+        self._show_heading(all_cases)
+        explanations: list[Explanation] = []
+        for number, case in enumerate(all_cases, 1):
+            evidence = describe_case(case, self._hooks.redact)
+            self._section.show_evidence(number, len(all_cases), evidence)
+            explanation = complete(evidence, Answer(note=ONLY_BROKE))
+            self._show_tests(explanation)
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+        report = Report(
+            tuple(explanations),
+            len(self._session.failures),
+            rerun=count_tests(case.replay for case in all_cases),
+            seconds=time.monotonic() - start,
+        )
+        for remark in _closing_remarks(report, 0, ""):
+            self._section.remark(remark)
+        return report
 
     def _gather_evidence(self) -> list[Case]:
         """Group the failures by cause, and run their tests again."""

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.explainer import FinishedSession
     from pytest_starcoder.explain.explanation import Report
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.fix_search import MakeFixSearch
+    from pytest_starcoder.explain.fix_interface import MakeFixSearch
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
-    from pytest_starcoder.explain.undo_search import MakeUndoSearch
+    from pytest_starcoder.explain.undo_interface import MakeUndoSearch
     from pytest_starcoder.session.passed_commits import PassedCommits
     from pytest_starcoder.source.conventions import Conventions
 
@@ -350,6 +350,8 @@ class ExplainPlugin:
         # With --starcoder-show-prompt nothing may be sent.
         if self._hooks.redacts or self._config.getoption("starcoder_show_prompt"):
             return
+        if self._shows_only_breakages():
+            return
         from pytest_starcoder.explain.prefetch import Prefetch, should_prefetch
 
         if self._prefetch is None and should_prefetch(settings):
@@ -407,7 +409,7 @@ class ExplainPlugin:
     def _explain(self, terminal: pytest.TerminalReporter) -> Report:
         from pytest_starcoder.explain.explainer import Explainer
         from pytest_starcoder.explain.explanation import Report
-        from pytest_starcoder.explain.fix_search import WriteOptions
+        from pytest_starcoder.explain.fix_interface import WriteOptions
         from pytest_starcoder.explain.terminal_section import TerminalSection
         from pytest_starcoder.session.terminal import TerminalQuestions
 
@@ -430,12 +432,20 @@ class ExplainPlugin:
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()
+        if self._shows_only_breakages():
+            return explainer.show_breakages()
         options = WriteOptions(
             apply=config.getoption("starcoder_apply"),
             add_tests=config.getoption("starcoder_write"),
             ask=TerminalQuestions(config, write).ask,
         )
         return explainer.explain(self._prefetch, options)
+
+    def _shows_only_breakages(self) -> bool:
+        """Return whether the user only wants to know which change broke the tests."""
+        getoption = self._config.getoption
+        wants_more = getoption("starcoder_explain") or getoption("starcoder_apply")
+        return bool(getoption("starcoder_broke") and not wants_more)
 
     def _finish(self) -> FinishedSession:
         from pytest_starcoder.explain.explainer import FinishedSession

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pytest_starcoder.explain.fix_search import Ask
+from pytest_starcoder.explain.fix_interface import Ask
 from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, resolve_target
 from pytest_starcoder.redaction.redactor import REDACTED

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_starcoder.generate.answer_drafts import async_mark, extract_drafts, is_test
 from pytest_starcoder.generate.draft import Draft, Target, TargetKind
 from pytest_starcoder.generate.imports import Import, defined_names, imported_names
 from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
-from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_drafts
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
 from pytest_starcoder.model.client import Client, fit_prompt
@@ -140,7 +140,7 @@ class ModelAuthor:
         self, text: str, target: Target, model: str, label: str, before: str
     ) -> tuple[Draft, ...]:
         names = defined_names(self.read(target.path))
-        return tuple(salvage_drafts(text, target, names, model, label, before))
+        return tuple(extract_drafts(text, target, names, model, label, before))
 
     def _complete(self, prompt: Prompt) -> tuple[Completion, ModelUsage]:
         started = time.monotonic()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pytest_starcoder.redaction.bare_values import BARE, bare_value
 from pytest_starcoder.redaction.columns import column_spans
 from pytest_starcoder.redaction.commands import command_spans, kubernetes_spans
 from pytest_starcoder.redaction.expressions import Literal, literals
@@ -27,6 +26,7 @@ from pytest_starcoder.redaction.name_places import Place, find_places
 from pytest_starcoder.redaction.patterns import lazy_pattern
 from pytest_starcoder.redaction.secret_names import Naming
 from pytest_starcoder.redaction.secret_values import is_harmless, is_random, is_secret_value
+from pytest_starcoder.redaction.unquoted_values import UNQUOTED, unquoted_value
 
 
 def named_spans(text: str) -> Iterator[Span]:
@@ -290,8 +290,8 @@ class _ValueFinder:
 
     def _bare(self, place: Place, sign: re.Match[str]) -> Iterator[Span]:
         limit = sign.end() + (_MAX_BARE_SPENT if self._budget.is_spent else _MAX_BARE)
-        value = bare_value(self._text, place, sign, limit)
-        run = BARE.match(self._text, sign.end(), limit)
+        value = unquoted_value(self._text, place, sign, limit)
+        run = UNQUOTED.match(self._text, sign.end(), limit)
         if run and len(run[0]) > 200:
             self._budget.spend(4 * len(run[0]))  # each of its characters may begin a name
         if value is not None:
@@ -322,15 +322,17 @@ class _ValueFinder:
             part = self._text[literal.start : literal.end]
             whole += part * min(literal.repeat, 100)
             is_certain = is_certain and literal.is_value
-            if len(run) > 1 and len(part) > 20 and is_harmless(part):
+            if len(part) > 20 and is_harmless(part):
                 has_harmless_part = True
         if not whole.strip() or not is_secret_value(whole, place.naming):
             return
-        if has_harmless_part or not (is_certain or is_random(whole)):
+        # A long harmless part, such as a sentence, makes all of it text; alone it is the whole.
+        if len(run) > 1 and has_harmless_part:
             return
-        for literal in run:
-            if literal.end > literal.start:
-                yield literal.start, literal.end
+        if is_certain or is_random(whole):
+            for literal in run:
+                if literal.end > literal.start:
+                    yield literal.start, literal.end
 
     # --- after a quoted name
 

@@ -20,7 +20,7 @@ from pytest_starcoder.errors import (
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.review import background, baseline
+from pytest_starcoder.review import background_hook, baseline
 from pytest_starcoder.review.finding import Finding, Review, Severity
 from pytest_starcoder.review.hook_terminal import HookTerminal
 from pytest_starcoder.review.ignore_marks import IgnoreMarks
@@ -155,7 +155,7 @@ def _background_notes(review_input: ReviewInput) -> tuple[str, ...]:
     if review_input.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):
-        return tuple(background.notes(str(review_input.git_folder)))
+        return tuple(background_hook.notes(str(review_input.git_folder)))
     return ()
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from pytest_starcoder.evaluate.evaluation import Published
+from pytest_starcoder.evaluate.pass_at_k import Published
 from pytest_starcoder.evaluate.report import markdown_table, published_results
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -10,7 +10,7 @@ import pytest
 from support.problems import ADD, TWICE, write_rows
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import Problem
+from pytest_starcoder.evaluate.pass_at_k import Problem
 from pytest_starcoder.evaluate.problems import HUMANEVAL_STOPS, MBPP_STOPS, read_problems
 
 

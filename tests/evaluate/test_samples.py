@@ -9,7 +9,7 @@ from support.problems import ADD, write_rows
 from support.servers import FakeOllama
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.evaluation import Problem, Sample, Sampling
+from pytest_starcoder.evaluate.pass_at_k import Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import HUMANEVAL_STOPS, read_problems
 from pytest_starcoder.evaluate.samples import (
     SampleFile,

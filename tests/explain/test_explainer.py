@@ -17,7 +17,7 @@ from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explainer import Explainer, FinishedSession
 from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.explain.failure import Cause, Failure
-from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.replay import Replay

@@ -15,7 +15,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
-from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fixes
 from pytest_starcoder.fix import session as session_module
 from pytest_starcoder.fix.session import FixSession

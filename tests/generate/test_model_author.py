@@ -125,7 +125,7 @@ def test_coroutine(
     ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, mark: str, installed: bool
 ) -> None:
     monkeypatch.setattr(
-        "pytest_starcoder.generate.salvage.find_spec", lambda _name: installed or None
+        "pytest_starcoder.generate.answer_drafts.find_spec", lambda _name: installed or None
     )
     ollama_double.answer = "():\n    assert await mean([2]) == 2\n"
     [draft] = drafts_of(ollama_double, target=replace(TARGET, is_async=True))

@@ -16,7 +16,7 @@ from support.runs import Run, run_pytest
 from support.screens import MEAN, section, summary
 from support.servers import FakeOllama, fake_ollama
 
-from pytest_starcoder.explain.conversation import INTERRUPTED
+from pytest_starcoder.explain.model_questions import INTERRUPTED
 
 BARE = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-replay=off")
 MEAN_FILES = {f"{name}.py": text for name, text in MEAN.items()}

@@ -1,4 +1,4 @@
-"""The search for the change that broke tests, as explanations see it; `culprit` implements it."""
+"""The search for the change that broke tests, an interface that `culprit` implements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.failure import Cause
-from pytest_starcoder.explain.fix_search import ShowStatus
+from pytest_starcoder.explain.fix_interface import ShowStatus
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest

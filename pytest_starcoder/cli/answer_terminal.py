@@ -30,17 +30,17 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
 
 
 @contextmanager
-def model_session(arguments: argparse.Namespace) -> Iterator[ModelSession]:
+def answer_terminal(arguments: argparse.Namespace) -> Iterator[AnswerTerminal]:
     """Ask a model under the settings of `arguments`; everything is closed afterwards."""
     with Client.from_settings(read_settings(arguments)) as client:
-        session = ModelSession(client)
+        session = AnswerTerminal(client)
         try:
             yield session
         finally:
             session.end()
 
 
-class ModelSession:
+class AnswerTerminal:
     """One question of a command. Standard output gets the answer, standard error the rest.
 
     `redact` removes secrets from what is sent.

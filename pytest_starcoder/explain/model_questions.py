@@ -23,7 +23,7 @@ INTERRUPTED = "not asked: the run was interrupted."
 SEE_ABOVE = "not asked, see above"
 
 
-class Conversation:
+class ModelQuestions:
     """Asks about causes one by one, and stops when further questions would be useless.
 
     Nothing is raised: a reason not to ask is written once, in place of the answer.

@@ -14,8 +14,8 @@ from pytest_starcoder.errors import (
     ConfigError,
     StarcoderError,
 )
-from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import Answer
+from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import PrefetchedAnswers
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
@@ -42,7 +42,7 @@ class Talk:
             self.client = Client(backend, settings)
             return self.client
 
-        self.conversation = Conversation(
+        self.conversation = ModelQuestions(
             self.screen.section, str, prefetched, make_client=make_client
         )
         self.conversation.connect(settings or Settings())
@@ -115,7 +115,7 @@ def test_no_causes() -> None:
 
 def test_interrupted_run() -> None:
     screen = Screen()
-    conversation = Conversation(screen.section, str, NO_PREFETCH, INTERRUPTED)
+    conversation = ModelQuestions(screen.section, str, NO_PREFETCH, INTERRUPTED)
     assert conversation.ask(CASE, ()).note == "not asked: the run was interrupted."
     assert conversation.ask(SECOND, ()).note == "not asked, see above"
     assert (conversation.model, conversation.server, conversation.client) == ("", "", None)

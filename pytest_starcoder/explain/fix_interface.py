@@ -1,4 +1,4 @@
-"""The search for fixes as explanations see it; the feature `fix` implements it."""
+"""The search for fixes as explanations see it, an interface that the feature `fix` implements."""
 
 from __future__ import annotations
 

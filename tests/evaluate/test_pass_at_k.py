@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.evaluate.evaluation import Evaluation, Sampling, Verdict, pass_at
+from pytest_starcoder.evaluate.pass_at_k import Evaluation, Sampling, Verdict, pass_at
 
 TEN = tuple(Verdict("a", number, "passed" if number < 3 else "timed out") for number in range(10))
 

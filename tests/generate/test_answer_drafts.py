@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_starcoder.generate.answer_drafts import extract_drafts
 from pytest_starcoder.generate.draft import Target
-from pytest_starcoder.generate.salvage import salvage_drafts
 
 TARGET = Target("pkg/shop.py", "pkg.shop", "mean", 1, 7)
 
 
 def bodies_of(text: str) -> list[tuple[str, ...]]:
-    return [draft.body for draft in salvage_drafts(text, TARGET, ["mean"], "m")]
+    return [draft.body for draft in extract_drafts(text, TARGET, ["mean"], "m")]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def bodies_of(text: str) -> list[tuple[str, ...]]:
         ("\0", []),
     ],
 )
-def test_salvage(text: str, bodies: list[tuple[str, ...]]) -> None:
+def test_extracted_drafts(text: str, bodies: list[tuple[str, ...]]) -> None:
     assert bodies_of(text) == bodies
 
 
@@ -89,7 +89,7 @@ def test_imports_of_draft() -> None:
         "import pkg\nfrom decimal import Decimal\n\n"
         "def test_a():\n    assert mean([Decimal(1)]) == pkg.ONE\n"
     )
-    [draft] = salvage_drafts(text, TARGET, ["mean"], "m", before="import os\n")
+    [draft] = extract_drafts(text, TARGET, ["mean"], "m", before="import os\n")
     assert draft.imports == (
         "from decimal import Decimal",
         "",
@@ -100,5 +100,5 @@ def test_imports_of_draft() -> None:
 
 def test_imports_before_answer() -> None:
     text = "def test_a():\n    assert mean([1]) == os.sep\n"
-    [draft] = salvage_drafts(text, TARGET, ["mean"], "m", before="import os\n")
+    [draft] = extract_drafts(text, TARGET, ["mean"], "m", before="import os\n")
     assert draft.imports == ("import os", "", "from pkg.shop import mean")

@@ -20,7 +20,7 @@ from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
 
-def salvage_drafts(
+def extract_drafts(
     text: str,
     target: Target,
     names: Sequence[str],

@@ -1,4 +1,4 @@
-"""The values of an evaluation: problems, answers, verdicts, and pass@k."""
+"""pass@k, and the values it is computed from: problems, answers and verdicts."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from support.reviews import COMMENT, comment, run_review
 from support.servers import FakeOllama
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.review import background
+from pytest_starcoder.review import background_hook
 from pytest_starcoder.review.background_worker import BackgroundWorker, review_commit
 from pytest_starcoder.review.commit_queue import CommitQueue
 from pytest_starcoder.review.pending_reports import PendingReports
@@ -36,15 +36,15 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository in which no worker starts by itself."""
     folder = repository(tmp_path / "project")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(background, "start_worker", lambda _queue: None)
-    monkeypatch.setattr(background, "PUSH_PATIENCE", 0.0)
+    monkeypatch.setattr(background_hook, "start_worker", lambda _queue: None)
+    monkeypatch.setattr(background_hook, "PUSH_PATIENCE", 0.0)
     return folder
 
 
 @pytest.fixture
 def hook(capsys: pytest.CaptureFixture[str]) -> Hook:
     def run(is_advisory: bool = False, **environ: str) -> tuple[int, str]:
-        status = background.run({}, environ, is_advisory=is_advisory)
+        status = background_hook.run({}, environ, is_advisory=is_advisory)
         return status, capsys.readouterr().out
 
     return run
@@ -372,7 +372,7 @@ ZEROS, SOME, OTHER = "0" * 40, "1a" * 20, "2b" * 20
     ],
 )
 def test_refs_on_stdin(text: str, expected: list[tuple[str, str]] | None) -> None:
-    assert background._parse_refs(text) == expected
+    assert background_hook._parse_refs(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -392,19 +392,19 @@ def test_refs_on_stdin(text: str, expected: list[tuple[str, str]] | None) -> Non
 def test_variables_of_framework(
     variables: dict[str, str], expected: list[tuple[str, str]] | None
 ) -> None:
-    assert background._pushed_refs({"PRE_COMMIT": "1", **variables}) == expected
+    assert background_hook._pushed_refs({"PRE_COMMIT": "1", **variables}) == expected
 
 
 def test_open_pipe_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "STDIN_PATIENCE", 0.01)
+    monkeypatch.setattr(background_hook, "STDIN_PATIENCE", 0.01)
     reading, writing = os.pipe()
     original = os.dup(0)
     os.dup2(reading, 0)
     try:
-        assert background._standard_input() == ""
+        assert background_hook._standard_input() == ""
         os.write(writing, b"refs")
         os.close(writing)
-        assert background._standard_input() == "refs"
+        assert background_hook._standard_input() == "refs"
     finally:
         os.dup2(original, 0)
         os.close(original)

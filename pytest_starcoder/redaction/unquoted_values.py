@@ -18,7 +18,7 @@ from pytest_starcoder.redaction.secret_values import (
     is_secret_value,
 )
 
-BARE = lazy_pattern(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
+UNQUOTED = lazy_pattern(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
 
 _REST_OF_LINE = lazy_pattern(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
 _LINE_HEAD = lazy_pattern(
@@ -58,7 +58,7 @@ class _Assignment:
     """Whether nothing but a keyword of a shell or a list marker stands before the name."""
 
 
-def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span | None:
+def unquoted_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span | None:
     """Return the span of the unquoted value after `sign`, if it is secret and no expression."""
     operator = sign["sign"].strip()
     if operator not in _ASSIGNMENTS:
@@ -72,7 +72,7 @@ def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span
         line = _REST_OF_LINE.match(text, start, limit)
         if line and _has_code_signs(line["value"], place):
             return line.span("value")
-    word = BARE.match(text, start, limit)
+    word = UNQUOTED.match(text, start, limit)
     if word is None:
         return None
     # Inside a line, `!` and `?` end a sentence; at its start they belong to a password.
