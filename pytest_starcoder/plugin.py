@@ -74,6 +74,7 @@ EXPLAIN_OPTIONS = (
     "starcoder_report",
     "starcoder_apply",
     "starcoder_since",
+    "starcoder_broke",
 )
 """Options that explain every failure, marked or not."""
 
@@ -141,6 +142,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("ask", "yes"),
         help="Explain every failure and write checked fixes into the code, after asking; "
         "=yes does not ask",
+    )
+    group.addoption(
+        "--starcoder-broke",
+        action="store_true",
+        help="Name the change that broke each failing test, and ask no model",
     )
     group.addoption(
         "--starcoder-since",

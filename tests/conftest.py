@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -22,6 +23,12 @@ pytest_plugins = ["pytester"]
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Keep bytes out of test ids: compressed data may contain a timestamp."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of all later garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 # The time that an example takes depends on how busy the machine is.

@@ -27,6 +27,9 @@ IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
 
 pytestmark = pytest.mark.slow
 
+# pre-commit takes twice as long; `test_finding_stops_commit` shows that it runs all hooks.
+only_prek = pytest.mark.parametrize("framework", ["prek"], indirect=True)
+
 
 @pytest.fixture
 def model(ollama_double: FakeOllama) -> FakeOllama:
@@ -108,6 +111,7 @@ def add_remote(folder: Path, remote: Path, pushed: str) -> None:
     git(folder, "fetch", "--quiet", "origin")
 
 
+@only_prek
 def test_passing_commit(framework: str, tmp_path: Path, model: FakeOllama) -> None:
     model.answer = "approved"
     folder = repository(tmp_path / "project")
@@ -153,6 +157,7 @@ def test_finding_stops_commit(framework: str, tmp_path: Path, model: FakeOllama)
     assert not model.asked()
 
 
+@only_prek
 def test_background_hook(framework: str, tmp_path: Path, model: FakeOllama) -> None:
     folder = repository(tmp_path / "project")
     install(folder, framework, "starcoder-review-background")
@@ -185,7 +190,7 @@ def test_background_hook(framework: str, tmp_path: Path, model: FakeOllama) -> N
     assert "third 1 of 1 hunk reviewed, no findings, " in shown
 
 
-@pytest.mark.parametrize("framework", ["prek"], indirect=True)  # pre-commit takes twice as long
+@only_prek
 def test_try_repo(framework: str, tmp_path: Path, model: FakeOllama) -> None:
     """The framework builds an environment from a repository with what is in a wheel."""
     model.answer = "approved"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Protocol
 
 from pytest_starcoder.culprit.pieces import ChangedText, Piece, Pieces
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.edited_source import Texts
+from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.runner.trials import Edits, Trial
 from pytest_starcoder.runner.worker_messages import Record
+from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -51,6 +54,9 @@ class Worker(Protocol):
 Records = Mapping[str, Record]
 """The records of tests by node id; empty if they did not finish."""
 
+UNCHANGED: Records = MappingProxyType({})
+"""Stands for the records of a run that would repeat the one with nothing undone."""
+
 
 class Bench:
     """Runs tests with sets of pieces undone; `files` are all files that have pieces."""
@@ -60,6 +66,7 @@ class Bench:
     ) -> None:
         self.files = {file.path: file for file in files}
         self.tried = 0
+        self._parts: dict[Piece, list[Piece]] = {}
         self._worker = worker
         self._project = project
         self._deadline = deadline
@@ -67,16 +74,20 @@ class Bench:
     def run(self, sets: Sequence[Pieces], limits: Mapping[str, float]) -> list[Records | None]:
         """Run the tests with each set undone inside functions; None if that is not possible."""
         self._check_time(len(sets))
-        candidates: dict[Edits, Pieces] = {}
+        edits_by_set: dict[Pieces, Edits] = {}
         for pieces in sets:
             if not any(piece.whole or piece.kind == "data" for piece in pieces):
-                candidates[_edits(pieces)] = pieces
-        trials = self._worker.try_all(list(candidates), limits, in_session=True)
+                edits_by_set[pieces] = self._edits(pieces)
+        candidates = list(dict.fromkeys(edits_by_set.values()))
+        trials = self._worker.try_all(candidates, limits, in_session=True)
         records: dict[Pieces, Records] = {}
-        for edits, pieces in candidates.items():
+        for pieces, edits in edits_by_set.items():
             trial = trials.get(edits)
-            if trial is not None and trial.verdict not in ("unswappable", "unchanged"):
-                records[pieces] = _by_test(trial.records)
+            # A file that is not valid Python now may be valid without the pieces.
+            if trial is None or trial.verdict in ("unswappable", "invalid"):
+                continue
+            unchanged = trial.verdict == "unchanged"
+            records[pieces] = UNCHANGED if unchanged else _by_test(trial.records)
         return [records.get(pieces) for pieces in sets]
 
     def run_afresh(self, pieces: Pieces, limits: Mapping[str, float]) -> Records:
@@ -90,21 +101,51 @@ class Bench:
 
     def texts(self, pieces: Pieces) -> dict[str, str | None] | None:
         """Return the texts of files without the pieces; None if one is not valid Python."""
+        undone = self._smallest(pieces)
         texts: dict[str, str | None] = {}
-        for path in sorted({piece.path for piece in pieces}):
+        for path in sorted({piece.path for piece in undone}):
             file = self.files[path]
-            text = file.undo(pieces)
-            if text is not None and file.kind != "data" and syntax_tree(text) is None:
+            text = file.undo(undone)
+            if text is not None and file.kind != "data" and not _is_valid(text):
                 return None
             texts[str(self._project.file(path))] = text
         return texts
 
     def split(self, piece: Piece) -> list[Piece]:
         """Divide a piece into its smallest parts, from now on."""
-        file = self.files[piece.path]
-        self.files[piece.path] = divided = file.split(piece)
-        before = set(file.pieces)
-        return [part for part in divided.pieces if part not in before]
+        if piece not in self._parts:
+            file = self.files[piece.path]
+            self.files[piece.path] = divided = file.split(piece)
+            before = set(file.pieces) - {piece}
+            self._parts[piece] = [part for part in divided.pieces if part not in before]
+        return self._parts[piece]
+
+    def joined(self, pieces: Pieces) -> Pieces:
+        """Return the same changes in as few pieces as possible."""
+        joined: set[Piece] = set()
+        smallest = self._smallest(pieces)
+        for path in {piece.path for piece in pieces}:
+            for piece in self.files[path].joined(smallest):
+                parts = [part for part in smallest if _is_within(part, piece)]
+                if len(parts) > 1:
+                    self._parts.setdefault(piece, parts)
+                joined.add(piece)
+        return frozenset(joined)
+
+    def _edits(self, pieces: Pieces) -> Edits:
+        undone = self._smallest(pieces)
+        edits: list[Edit] = []
+        for path in sorted({piece.path for piece in undone}):
+            edits += self.files[path].edits(undone)
+        return tuple(edits)
+
+    def _smallest(self, pieces: Iterable[Piece]) -> Pieces:
+        """Return the parts of pieces that were divided, and the others."""
+        smallest: set[Piece] = set()
+        for piece in pieces:
+            parts = self._parts.get(piece, [piece])
+            smallest |= {piece} if parts == [piece] else self._smallest(parts)
+        return frozenset(smallest)
 
     def _check_time(self, runs: int) -> None:
         if self._deadline.remaining() <= 0:
@@ -112,10 +153,16 @@ class Bench:
         self.tried += runs
 
 
+STEADY_ROUNDS = 4
+"""How often a test is run again with nothing undone, and with a set undone if that is quick."""
+
+
 @dataclass
 class Oracle:
     """Judges sets of pieces by one failing test; `before` is its record with nothing undone.
 
+    `imported` are the lines that run when the test is imported. What they have computed stays
+    if functions are exchanged later, so pieces in them are undone before the import.
     The tests in `earlier` run before it, each with its limit: it fails only after them.
     """
 
@@ -124,7 +171,10 @@ class Oracle:
     limit: float
     before: Record
     earlier: Mapping[str, float] = field(default_factory=dict)
+    imported: Lines = field(default_factory=dict)
     verdicts: dict[Pieces, Verdict] = field(default_factory=dict)
+    _afresh: set[Pieces] = field(default_factory=set)
+    _in_functions: bool = True
 
     @property
     def limits(self) -> dict[str, float]:
@@ -140,28 +190,64 @@ class Oracle:
         self.judge_in_functions(sets)
         for pieces in sets:
             if pieces not in self.verdicts:
-                records = self.bench.run_afresh(pieces, self.limits)
-                self.verdicts[pieces] = self._verdict(records)
+                self.judge_afresh(pieces)
         return self.verdicts
 
     def judge_in_functions(self, sets: Collection[Pieces]) -> list[Pieces]:
         """Judge the sets that are inside functions, which is quick; return the others."""
         unknown = [pieces for pieces in sets if pieces not in self.verdicts]
-        if not unknown:
-            return []
-        others = []
-        runs = self.bench.run(unknown, self.limits)
-        for pieces, records in zip(unknown, runs, strict=True):
-            if records is None:
-                others.append(pieces)
-            else:
+        in_functions = [pieces for pieces in unknown if self._is_exchangeable(pieces)]
+        if not in_functions:
+            return unknown
+        results = self.bench.run(in_functions, self.limits)
+        for pieces, records in zip(in_functions, results, strict=True):
+            if records is not None:
                 self.verdicts[pieces] = self._verdict(records)
-        return others
+        return [pieces for pieces in unknown if pieces not in self.verdicts]
+
+    def judge_afresh(self, pieces: Pieces) -> Verdict:
+        """Return the verdict on one set that is undone before the project is imported."""
+        if pieces not in self._afresh:
+            records = self.bench.run_afresh(pieces, self.limits)
+            self.verdicts[pieces] = self._verdict(records)
+            self._afresh.add(pieces)
+        return self.verdicts[pieces]
+
+    def stop_exchanging_functions(self) -> None:
+        """Judge all sets afresh from now on, and forget other verdicts: they were wrong."""
+        self._in_functions = False
+        for pieces in self.verdicts.keys() - self._afresh:
+            del self.verdicts[pieces]
+
+    def is_steady(self, pieces: Pieces) -> bool:
+        """Return whether the test passes each time the pieces are undone, and else never."""
+        is_quick = self._is_exchangeable(pieces) and pieces not in self._afresh
+        for number in range(STEADY_ROUNDS):
+            if self._passes_again(frozenset(), is_quick=True):
+                return False
+            if (is_quick or not number) and not self._passes_again(pieces, is_quick=is_quick):
+                return False
+        return True
+
+    def _passes_again(self, pieces: Pieces, *, is_quick: bool) -> bool:
+        records = None
+        if is_quick:
+            [records] = self.bench.run([pieces], self.limits)
+        if records is None:
+            records = self.bench.run_afresh(pieces, self.limits)
+        return self._verdict(records) is Verdict.PASSES
+
+    def _is_exchangeable(self, pieces: Pieces) -> bool:
+        if not self._in_functions:
+            return False
+        return not any(piece.is_among(self.imported) for piece in pieces)
 
     def passes(self, pieces: Pieces) -> bool:
         return self.judge(pieces) is Verdict.PASSES
 
     def _verdict(self, records: Records) -> Verdict:
+        if records is UNCHANGED:
+            return Verdict.FAILS
         record = records.get(self.test)
         if record is None:
             return Verdict.UNKNOWN
@@ -179,9 +265,13 @@ def is_same_failure(record: Record, before: Record) -> bool:
     return record.outcome != "passed" and keys[0] == keys[1]
 
 
-def _edits(pieces: Pieces) -> Edits:
-    edits = [piece.edit for piece in pieces]
-    return tuple(sorted(edits, key=lambda edit: (edit.path, edit.span)))
+def _is_valid(text: str) -> bool:
+    return syntax_tree(text.removeprefix("\ufeff")) is not None
+
+
+def _is_within(part: Piece, piece: Piece) -> bool:
+    is_inside = piece.start <= part.start and part.end <= piece.end
+    return part.path == piece.path and is_inside
 
 
 def _by_test(records: Sequence[Record]) -> Records:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import syntax_tree
@@ -17,6 +18,9 @@ Kind = Literal["code", "test", "data"]
 
 SIMILAR = 0.5
 """Minimum similarity of an old and a new line that are one changed line, from 0 to 1."""
+
+MAX_DISTANCE = 20
+"""Maximum number of old lines between which the twin of a new line is looked for."""
 
 _LAYOUT = re.compile(r"[\s,()'\"\\]+")
 """What a formatter adds and removes."""
@@ -50,32 +54,24 @@ class Piece:
         """The number of removed and added lines."""
         return len(self.old) + len(self.new)
 
+    def is_among(self, lines: Lines) -> bool:
+        """Return whether lines of this piece, or those around removed ones, are among `lines`."""
+        lines_of_file = lines.get(self.path)
+        if not lines_of_file:
+            return False
+        if self.whole:
+            return True
+        own = range(self.line, self.last + 1)
+        if not self.new:
+            own = range(self.line - 1, self.line + 1)
+        return not lines_of_file.isdisjoint(own)
+
     @property
     def diff(self) -> str:
         """The removed and added lines, with their signs."""
         lines = [f"-{line.rstrip()}" for line in self.old]
         lines += [f"+{line.rstrip()}" for line in self.new]
         return "\n".join(lines)
-
-    @property
-    def edit(self) -> Edit:
-        """The edit of the new text that undoes this piece.
-
-        It stays between the first and the last character of the lines, so that it is inside
-        a function if they are.
-        """
-        before, after = "".join(self.new), "".join(self.old)
-        start, end = self.start, self.end
-        if before.endswith("\n"):
-            # Where lines were only added, a blank line remains.
-            before, after, end = before[:-1], after.removesuffix("\n"), end - 1
-        elif not before and start and self._follows_statement:
-            start = end = start - 1
-            after = "\n" + after.removesuffix("\n")
-        return Edit(self.path, (start, end), before, after, "undone", 0.0, self.line)
-
-    _follows_statement: bool = field(default=True, repr=False)
-    """Whether the line before it does not begin a block."""
 
 
 Pieces = frozenset[Piece]
@@ -109,13 +105,38 @@ class ChangedText:
         texts: list[str] = []
         for segment in self.segments:
             if isinstance(segment, str):
-                texts.append(segment)
-                continue
-            lines = segment.old if segment in undone else segment.new
-            if segment.whole and not lines:
-                return None
+                lines: Sequence[str] = [segment] if segment else []
+            else:
+                lines = segment.old if segment in undone else segment.new
+                if segment.whole and not lines:
+                    return None
+            if texts and lines and not texts[-1].endswith("\n"):
+                texts.append("\n")  # the last line of one of the two states
             texts += lines
         return "".join(texts)
+
+    def edits(self, undone: Collection[Piece]) -> list[Edit]:
+        """Return the edits of the new text that undo pieces; they neither touch nor overlap."""
+        text = self.undo(()) or ""
+        edits: list[Edit] = []
+        for piece in self.joined(undone):
+            earliest = edits[-1].span[1] + 1 if edits else 0
+            edits.append(_edit(piece, text, earliest))
+        return edits
+
+    def joined(self, pieces: Collection[Piece]) -> list[Piece]:
+        """Return pieces of this file, those with nothing between them as one."""
+        runs: list[list[Piece]] = [[]]
+        for segment in self.segments:
+            if isinstance(segment, Piece):
+                if segment in pieces:
+                    runs[-1].append(segment)
+                    continue
+                if not segment.new:
+                    continue  # removed lines that stay removed are nothing between
+            if runs[-1]:
+                runs.append([])
+        return [_join(run) for run in runs if run]
 
     def split(self, piece: Piece) -> ChangedText:
         """Return the same file with one piece replaced by its smallest parts."""
@@ -127,6 +148,8 @@ class ChangedText:
     def without_layout(self) -> ChangedText:
         """Return the file without pieces that change comments or layout only: they are kept."""
         segments: list[str | Piece] = []
+        if self.kind != "data" and self._has_same_syntax(self.pieces):
+            return replace(self, segments=(self.undo(()) or "",))
         for segment in self.segments:
             if isinstance(segment, Piece) and self._is_layout(segment):
                 segments += segment.new
@@ -140,18 +163,64 @@ class ChangedText:
         old, new = _code_lines(piece.old), _code_lines(piece.new)
         if old == new:
             # Indentation is code, and so may be a line of a string that looks like a comment.
-            return self._has_same_syntax(piece)
+            return self._has_same_syntax([piece])
         if _LAYOUT.sub("", "".join(old)) != _LAYOUT.sub("", "".join(new)):
             return False
-        return self._has_same_syntax(piece)
+        return self._has_same_syntax([piece])
 
-    def _has_same_syntax(self, piece: Piece) -> bool:
+    def _has_same_syntax(self, pieces: Collection[Piece]) -> bool:
         import ast
 
-        before, after = syntax_tree(self.undo({piece}) or ""), syntax_tree(self.undo(()) or "")
+        if any(piece.whole for piece in pieces):
+            return False
+        before, after = syntax_tree(self.undo(pieces) or ""), syntax_tree(self.undo(()) or "")
         if before is None or after is None:
             return False
         return ast.dump(before) == ast.dump(after)
+
+
+def _edit(piece: Piece, text: str, earliest: int) -> Edit:
+    """Return the edit of the new text that undoes a piece; it starts at `earliest` or later.
+
+    It stays between the first and the last character of the lines, so that it is inside a
+    function if they are.
+    """
+    before, after = "".join(piece.new), "".join(piece.old)
+    start, end = piece.start, piece.end
+    if before and after:
+        if before.endswith("\n"):
+            before, after, end = before[:-1], after.removesuffix("\n"), end - 1
+    elif start and text[start - 1] != "\n":
+        after = "\n" + after  # after a last line without end
+    elif start > earliest and not _begins_block(text, start):
+        # From the end of the line before: what follows may be outside the function.
+        start -= 1
+        if before:
+            end -= before.endswith("\n")
+            before = text[start:end]
+        else:
+            end = start
+            after = "\n" + after.removesuffix("\n")
+    return Edit(piece.path, (start, end), before, after, "undone", 0.0, piece.line)
+
+
+def _begins_block(text: str, start: int) -> bool:
+    """Return whether the line before a position ends with a colon."""
+    line_start = text.rfind("\n", 0, start - 1) + 1
+    return text[line_start:start].rstrip().endswith(":")
+
+
+def _join(pieces: Sequence[Piece]) -> Piece:
+    """Return one piece for several that follow one another."""
+    first, last = pieces[0], pieces[-1]
+    if first is last:
+        return first
+    old: list[str] = []
+    new: list[str] = []
+    for piece in pieces:
+        old += piece.old
+        new += piece.new
+    return replace(first, end=last.end, old=tuple(old), new=tuple(new))
 
 
 def _segments(
@@ -163,7 +232,6 @@ def _segments(
         if tag == "equal":
             yield text
         else:
-            before = new[new_start - 1] if new_start else ":"
             yield Piece(
                 path,
                 kind,
@@ -172,7 +240,6 @@ def _segments(
                 offset + len(text),
                 tuple(old[old_start:old_end]),
                 tuple(new[new_start:new_end]),
-                _follows_statement=not before.rstrip().endswith(":"),
             )
         offset += len(text)
 
@@ -203,7 +270,6 @@ def _parts(piece: Piece) -> list[str | Piece]:
         return [piece]
     parts: list[str | Piece] = []
     line, offset = piece.line, piece.start
-    follows_statement = piece._follows_statement
     for old, new in _aligned(piece.old, piece.new):
         text = "".join(new)
         part = Piece(
@@ -214,13 +280,10 @@ def _parts(piece: Piece) -> list[str | Piece]:
             offset + len(text),
             old,
             new,
-            _follows_statement=follows_statement,
         )
         parts.append(part)
         line += len(new)
         offset += len(text)
-        if new:
-            follows_statement = not new[-1].rstrip().endswith(":")
     return parts
 
 
@@ -230,7 +293,7 @@ def _aligned(
     """Yield pairs of an old and a new line that resemble each other, and lines without a twin."""
     position = 0
     for line in new:
-        twin = _most_similar(line, old[position:])
+        twin = _most_similar(line, old[position : position + MAX_DISTANCE])
         if twin is None:
             yield (), (line,)
             continue
@@ -245,7 +308,10 @@ def _aligned(
 def _most_similar(line: str, candidates: Sequence[str]) -> int | None:
     best, best_ratio = None, SIMILAR
     for index, candidate in enumerate(candidates):
-        ratio = difflib.SequenceMatcher(None, candidate.strip(), line.strip()).ratio()
+        matcher = difflib.SequenceMatcher(None, candidate.strip(), line.strip())
+        if matcher.real_quick_ratio() <= best_ratio or matcher.quick_ratio() <= best_ratio:
+            continue  # both are upper bounds of the ratio, which is slow
+        ratio = matcher.ratio()
         if ratio > best_ratio:
             best, best_ratio = index, ratio
     return best

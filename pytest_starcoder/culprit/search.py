@@ -29,13 +29,15 @@ class Found:
 
     `harmless`: with all other pieces undone, the test fails as before. Without a set, `all`
     is the verdict with everything undone. `unfinished` are the pieces among which the
-    culprit is, if time ran out; empty if it did not.
+    culprit is, if time ran out before a set was found; `timed_out` then, also if nothing is known
+    yet.
     """
 
     ways: tuple[Pieces, ...] = ()
     harmless: bool = False
     all: Verdict = Verdict.UNKNOWN
     unfinished: Pieces = frozenset()
+    timed_out: bool = False
 
 
 class Search:
@@ -63,7 +65,7 @@ class Search:
                 return self._finish([self._minimize(pieces)], pieces)
             return Found(all=verdict)
         except OutOfTime:
-            return Found(unfinished=self._suspected)
+            return Found(unfinished=self._suspected, timed_out=True)
 
     def _stages(self, pieces: Sequence[Piece]) -> Iterable[list[Piece]]:
         for kind in ("code", "test", "data"):
@@ -78,13 +80,7 @@ class Search:
 
     def is_executed(self, piece: Piece) -> bool:
         """Return whether the test runs lines of a piece, or those around removed ones."""
-        lines = self._executed.get(piece.path)
-        if not lines:
-            return False
-        if piece.whole:
-            return True
-        near = range(piece.line - 1, piece.last + 2) if not piece.new else ()
-        return not lines.isdisjoint([*range(piece.line, piece.last + 1), *near])
+        return piece.is_among(self._executed)
 
     def is_only_test(self, found: Found) -> bool:
         """Return whether tests or data are to blame, and no code that the test runs changed."""
@@ -106,7 +102,10 @@ class Search:
             return ways
         everything = frozenset(pieces)
         if self._oracle.passes(everything):
-            self._suspected = everything
+            return [self._minimize(pieces)]
+        # What ran before functions were exchanged may have used the changed ones.
+        if self._oracle.judge_afresh(everything) is Verdict.PASSES:
+            self._oracle.stop_exchanging_functions()
             return [self._minimize(pieces)]
         # Today's tests may need some of the changes, so that undoing all gives no answer.
         self._oracle.judge_all(others[:MAX_SINGLE_IMPORTS])
@@ -135,40 +134,51 @@ class Search:
                 groups.append(group)
         for group in groups:
             if self._oracle.passes(group):
-                self._suspected = group
                 return [self._minimize([piece for piece in pieces if piece in group])]
         return []
 
     def _minimize(self, pieces: Sequence[Piece]) -> Pieces:
         """Return a smallest set, given one that makes the test pass."""
-        smallest = minimize(pieces, self._oracle.passes)
-        self._suspected = smallest
+        self._suspected = frozenset(pieces)
+        executed = [piece for piece in pieces if self.is_executed(piece)]
+        if 0 < len(executed) < len(pieces) and self._passes(frozenset(executed)):
+            pieces = executed
+        smallest = minimize(pieces, self._passes)
+        # What ran at import may have used a function that was exchanged later: see Oracle.
+        for piece in smallest if len(smallest) > 1 and not self._oracle.imported else ():
+            if self._oracle.judge_afresh(smallest - {piece}) is Verdict.PASSES:
+                smallest -= {piece}
         return smallest
+
+    def _passes(self, pieces: Pieces) -> bool:
+        passes = self._oracle.passes(pieces)
+        if passes:
+            self._suspected = pieces
+        return passes
 
     def _finish(self, ways: Sequence[Pieces], pieces: Sequence[Piece]) -> Found:
         """Narrow each way down to its lines, and see what the other pieces do."""
-        involved: Pieces = frozenset().union(*ways[:MAX_WAYS])
+        involved: Pieces = frozenset().union(*ways)
         self._suspected = involved
         rest = frozenset(pieces) - involved
         narrowed = [self._narrow(way) for way in ways[:MAX_WAYS]]
         harmless = False
-        if rest:
-            try:
-                verdict = self._oracle.judge(rest)
-                harmless = verdict is Verdict.FAILS
-                if verdict is Verdict.PASSES and len(narrowed) < MAX_WAYS:
-                    others = [piece for piece in pieces if piece in rest]
-                    narrowed.append(self._narrow(self._minimize(others)))
-            except OutOfTime:
-                pass
-        return Found(tuple(dict.fromkeys(narrowed)), harmless)
+        try:
+            verdict = self._oracle.judge(rest) if rest else Verdict.UNKNOWN
+            harmless = verdict is Verdict.FAILS
+            if verdict is Verdict.PASSES and len(narrowed) < MAX_WAYS:
+                others = [piece for piece in pieces if piece in rest]
+                narrowed.append(self._narrow(self._minimize(others)))
+            if not all(self._oracle.is_steady(way) for way in narrowed):
+                return Found()
+        except OutOfTime:
+            pass
+        return Found(tuple(dict.fromkeys(map(self._bench.joined, narrowed))), harmless)
 
     def _narrow(self, way: Pieces) -> Pieces:
         """Return the part of a set that is needed, by lines instead of hunks."""
         try:
             for piece in sorted(way, key=lambda piece: (piece.path, piece.line)):
-                if piece.whole or piece.size <= 2:
-                    continue
                 parts = self._bench.split(piece)
                 if len(parts) < 2:
                     continue

@@ -45,6 +45,7 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
+ONLY_BROKE = "not asked: --starcoder-broke"
 
 
 @dataclass(frozen=True)
@@ -100,30 +101,30 @@ class Explainer:
         start = time.monotonic()
         all_cases = self._gather_evidence()
         interrupted = self._session.interrupted
-        questions = ModelQuestions(
+        conversation = ModelQuestions(
             self._section,
             self._hooks.redact,
             self._collect_answers(prefetch),
             INTERRUPTED if interrupted else "",
             self._make_client,
         )
-        with contextlib.closing(questions):
+        with contextlib.closing(conversation):
             if not interrupted:
-                questions.connect(self._session.settings)
-            self._show_heading(all_cases, questions.model, questions.server)
+                conversation.connect(self._session.settings)
+            self._show_heading(all_cases, conversation.model, conversation.server)
             # The same client, so that all questions share one time limit.
-            search = self._search_fixes(all_cases, questions.client)
-            explanations = self._ask_about(all_cases, search, questions)
+            search = self._search_fixes(all_cases, conversation.client)
+            explanations = self._ask_about(all_cases, search, conversation)
             report = Report(
                 tuple(explanations),
                 len(self._session.failures),
-                questions.model,
-                questions.server,
-                questions.calls,
+                conversation.model,
+                conversation.server,
+                conversation.calls,
                 count_tests(case.replay for case in all_cases),
                 time.monotonic() - start,
             )
-            for remark in _closing_remarks(report, questions.answered, questions.outage):
+            for remark in _closing_remarks(report, conversation.answered, conversation.outage):
                 self._section.remark(remark)
         # After the report, because files may change and the user may be asked.
         for message in search.write(explanations, writing):
@@ -131,12 +132,12 @@ class Explainer:
         return report
 
     def _ask_about(
-        self, all_cases: Sequence[Case], search: FixSearch, questions: ModelQuestions
+        self, all_cases: Sequence[Case], search: FixSearch, conversation: ModelQuestions
     ) -> list[Explanation]:
         shared = shared_code(all_cases)
         explanations = []
         for evidence, case in self._explain_each(all_cases, search):
-            answer = questions.ask(case, shared[file_of_cause(case)])
+            answer = conversation.ask(case, shared[file_of_cause(case)])
             explanation = complete(evidence, answer)
             self._show_tests(explanation)
             self._hooks.report_explanation(explanation)
@@ -162,6 +163,29 @@ class Explainer:
             explanations.append(explanation)
         rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
+
+    def show_breakages(self) -> Report:
+        """Show what is known without a model and without fixes: what broke the tests, mostly."""
+        start = time.monotonic()
+        all_cases = self._gather_evidence()
+        self._show_heading(all_cases)
+        explanations: list[Explanation] = []
+        for number, case in enumerate(all_cases, 1):
+            evidence = describe_case(case, self._hooks.redact)
+            self._section.show_evidence(number, len(all_cases), evidence)
+            explanation = complete(evidence, Answer(note=ONLY_BROKE))
+            self._show_tests(explanation)
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+        report = Report(
+            tuple(explanations),
+            len(self._session.failures),
+            rerun=count_tests(case.replay for case in all_cases),
+            seconds=time.monotonic() - start,
+        )
+        for remark in _closing_remarks(report, 0, ""):
+            self._section.remark(remark)
+        return report
 
     def _gather_evidence(self) -> list[Case]:
         """Group the failures by cause, and run their tests again."""

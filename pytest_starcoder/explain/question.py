@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from pytest_starcoder.errors import UnreadableAnswer
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Answer
@@ -131,6 +132,7 @@ class Question:
         self._redact = redact
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
+        self._pieces = case.breakage.pieces
         # The case comes first, so that it is the last to be left out.
         self.parts = [redact(_describe(case)), *self._places]
 
@@ -154,6 +156,8 @@ class Question:
             lines.setdefault(frame.path, set()).update(range(frame.first_line, end))
         for suspect in self._suspects:
             lines.setdefault(suspect.path, set()).add(suspect.line)
+        for piece in self._pieces:
+            lines.setdefault(piece.path, set()).update(range(piece.line, piece.last + 1))
         return Evidence("\n".join([*self.parts, *lines]), lines)
 
 
@@ -182,6 +186,8 @@ def _describe(case: Case) -> str:
     calls = _traced_calls(case)
     if calls:
         paragraphs.append("\n".join(["Calls:", *calls]))
+    if case.breakage.pieces:
+        paragraphs.append(_describe_breakage(case.breakage))
     if case.suspects:
         lines = ["Suspicious lines:"]
         for suspect in case.suspects[:MAX_SUSPECTS]:
@@ -192,6 +198,15 @@ def _describe(case: Case) -> str:
         diff = "\n".join(changed_lines(case.fix.diff)[:MAX_DIFF_LINES])
         paragraphs.append(f"With this change it passes:\n```diff\n{diff}\n```")
     return "\n\n".join(paragraphs)
+
+
+def _describe_breakage(breakage: Breakage) -> str:
+    """Describe the change that broke the test, as its removed and added lines."""
+    lines: list[str] = []
+    for piece in breakage.pieces:
+        lines += [f"@@ {piece.path}:{piece.line}", *piece.diff.split("\n")]
+    diff = "\n".join(line[:100] for line in lines[:MAX_DIFF_LINES])
+    return f"This change broke it; undone, the test passes:\n```diff\n{diff}\n```"
 
 
 def _describe_test(failure: Failure) -> str:

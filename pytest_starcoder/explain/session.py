@@ -350,6 +350,8 @@ class ExplainPlugin:
         # With --starcoder-show-prompt nothing may be sent.
         if self._hooks.redacts or self._config.getoption("starcoder_show_prompt"):
             return
+        if self._shows_only_breakages():
+            return
         from pytest_starcoder.explain.prefetch import Prefetch, should_prefetch
 
         if self._prefetch is None and should_prefetch(settings):
@@ -430,12 +432,20 @@ class ExplainPlugin:
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()
+        if self._shows_only_breakages():
+            return explainer.show_breakages()
         options = WriteOptions(
             apply=config.getoption("starcoder_apply"),
             add_tests=config.getoption("starcoder_write"),
             ask=TerminalQuestions(config, write).ask,
         )
         return explainer.explain(self._prefetch, options)
+
+    def _shows_only_breakages(self) -> bool:
+        """Return whether the user only wants to know which change broke the tests."""
+        getoption = self._config.getoption
+        wants_more = getoption("starcoder_explain") or getoption("starcoder_apply")
+        return bool(getoption("starcoder_broke") and not wants_more)
 
     def _finish(self) -> FinishedSession:
         from pytest_starcoder.explain.explainer import FinishedSession

@@ -267,11 +267,15 @@ def _at_push(
     parts = [report.lines() for report in shown]
     if waiting:
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
+    return parts, _push_status(shown, settings, is_incomplete)
+
+
+def _push_status(shown: list[CommitReport], settings: Settings, is_incomplete: bool) -> int:
     if _has_severe(shown, settings):
-        return parts, 1
+        return 1
     if is_incomplete and settings.review_require_model:
-        return parts, 3
-    return parts, 0
+        return 3
+    return 0
 
 
 def _pushed_reports(reports: PendingReports, tips: Mapping[str, str]) -> Iterator[CommitReport]:

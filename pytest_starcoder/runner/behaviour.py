@@ -7,7 +7,6 @@ outcomes of different edits can be compared.
 from __future__ import annotations
 
 import ast
-import asyncio
 import contextlib
 import copy
 import inspect
@@ -221,6 +220,8 @@ def outcome_of(call: Called, limit: float) -> str:
 def _result(function: FunctionType, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     result = function(*arguments, **keywords)
     if inspect.iscoroutine(result):
+        import asyncio  # slow, and needed for few functions
+
         result = asyncio.run(asyncio.wait_for(result, COROUTINE_SECONDS))
     if inspect.isgenerator(result):
         result = list(itertools.islice(result, MAX_YIELDED))

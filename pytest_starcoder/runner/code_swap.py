@@ -94,6 +94,8 @@ class FileCode:
             unchanged = text[: start - outer.start]
             rest = text[end - outer.start :]
             text = unchanged + after + rest
+        if any("\n" in after for _, _, after in changes) and not _is_alone(text, outer):
+            raise Unswappable("it adds code after the function")
         edited_code = _code_by_name(_compile(text, outer, self._filename, flags))
         swap: dict[FunctionType, CodeType] = {}
         for function in live:
@@ -198,6 +200,17 @@ def _outer_function(
         indent=node.col_offset,
         classes=classes,
     )
+
+
+def _is_alone(text: str, outer: OuterFunction) -> bool:
+    """Return whether a text is no more than one function. Raises SyntaxError."""
+    tree = syntax_tree(f"if 1:\n{text}" if outer.indent else text)
+    if tree is None:
+        raise SyntaxError("the edited function is not valid Python")
+    body = tree.body
+    if outer.indent and len(body) == 1 and isinstance(body[0], ast.If):
+        body = body[0].body
+    return len(body) == 1
 
 
 def _compile(text: str, outer: OuterFunction, filename: str, flags: int) -> CodeType:

@@ -65,8 +65,9 @@ REPLACED = {"--record-mode": "none", "--vcr-record": "none"}
 # tests/plugin/test_options.py keeps these two up to date.
 OUR_FLAGS = set(
     """
-    --starcoder-explain --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
-    --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
+    --starcoder-explain --starcoder-broke --starcoder-show-prompt --starcoder-write
+    --starcoder-write-suspected --starcoder-generate-changed --starcoder-characterise
+    --starcoder-require --no-starcoder
     """.split()
 )
 """Options of ours that take no value."""
@@ -93,7 +94,7 @@ def select_arguments(
         if replacement is not None:
             selected.append(f"{option}={replacement}")
         elif word.startswith("-p"):
-            plugin = words.popleft() if word == "-p" and words else word[2:]
+            plugin = _plugin_name(word, words)
             if plugin != "no:cacheprovider":  # the run has a temporary cache
                 selected += ["-p", plugin]
         elif not _is_dropped(option, word) and word not in test_names:
@@ -101,6 +102,13 @@ def select_arguments(
         if words and not has_value and _takes_value(option, words[0], test_names):
             words.popleft()
     return selected
+
+
+def _plugin_name(word: str, following: deque[str]) -> str:
+    """Return the value of a `-p`, which is attached to it or the next word."""
+    if word == "-p" and following:
+        return following.popleft()
+    return word.removeprefix("-p")
 
 
 def _replacement(option: str, folder: Path) -> str | None:

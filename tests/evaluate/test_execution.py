@@ -44,7 +44,8 @@ def test_endings() -> None:
 
 
 @pytest.mark.slow
-def test_hazards(tmp_path: Path) -> None:
+def test_hazards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "MAX_SECONDS", 1.0)
     victim = tmp_path / "victim"
     shell = f"['sh', '-c', 'sleep 4; echo > {victim}']"
     verdicts = verdicts_on(
@@ -99,14 +100,14 @@ def test_not_run(monkeypatch: pytest.MonkeyPatch, result: ProgramResult, message
     ],
 )
 def test_verdicts_of_evalplus(benchmark: str, file: str, differing: dict[int, str]) -> None:
-    """Try a tenth of the answers that EvalPlus recorded, and all with another verdict there."""
+    """Try some of the answers that EvalPlus recorded, and all with another verdict there."""
     problems = read_problems(benchmark, DATA / file)
     samples = read_recorded_samples(OUTPUTS / f"{STARCODER2}-{benchmark}.jsonl", problems)
     expected = {f"MBPP/{number}": status for number, status in differing.items()}
     chosen = [
         sample
         for number, sample in enumerate(samples)
-        if number % 10 == 0 or sample.task in expected
+        if number % 30 == 0 or sample.task in expected
     ]
     results = json.loads((OUTPUTS / f"{STARCODER2}-{benchmark}_eval_results.json").read_text())
     recorded = {task.lower(): rows[0]["base_status"] for task, rows in results["eval"].items()}

@@ -26,7 +26,7 @@ CASE, SECOND = make_case("test_one"), make_case("test_two")
 
 
 class Talk:
-    """A questions with a backend in memory."""
+    """A conversation with a backend in memory."""
 
     def __init__(
         self,
@@ -42,14 +42,14 @@ class Talk:
             self.client = Client(backend, settings)
             return self.client
 
-        self.questions = ModelQuestions(
+        self.conversation = ModelQuestions(
             self.screen.section, str, prefetched, make_client=make_client
         )
-        self.questions.connect(settings or Settings())
+        self.conversation.connect(settings or Settings())
 
     def ask(self, *names: str) -> list[Answer]:
         """Ask about one case for each name."""
-        return [self.questions.ask(make_case(name), ()) for name in names]
+        return [self.conversation.ask(make_case(name), ()) for name in names]
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -64,9 +64,9 @@ def test_answer() -> None:
     [answer] = talk.ask("test_one")
     assert answer == Answer(WHY, "tiny:1b")
     assert talk.screen.lines == [f"     why       {WHY} (tiny:1b, a guess)"]
-    assert (talk.questions.model, talk.questions.server) == ("tiny:1b", "Memory")
-    assert (talk.questions.answered, talk.questions.calls) == (1, 1)
-    assert talk.questions.outage == ""
+    assert (talk.conversation.model, talk.conversation.server) == ("tiny:1b", "Memory")
+    assert (talk.conversation.answered, talk.conversation.calls) == (1, 1)
+    assert talk.conversation.outage == ""
 
 
 def test_truncated_answer() -> None:
@@ -88,7 +88,7 @@ def test_prefetched_answer() -> None:
     talk = Talk(backend, prefetched=prefetched)
     assert talk.ask("test_one") == [answer]
     assert talk.screen.lines == ["     why       So it is. (tiny:1b, a guess, remembered)"]
-    assert (talk.questions.calls, backend.prompts) == (2, [])
+    assert (talk.conversation.calls, backend.prompts) == (2, [])
 
 
 @pytest.mark.parametrize("prefetched", [0, 1])
@@ -115,11 +115,11 @@ def test_no_causes() -> None:
 
 def test_interrupted_run() -> None:
     screen = Screen()
-    questions = ModelQuestions(screen.section, str, NO_PREFETCH, INTERRUPTED)
-    assert questions.ask(CASE, ()).note == "not asked: the run was interrupted."
-    assert questions.ask(SECOND, ()).note == "not asked, see above"
-    assert (questions.model, questions.server, questions.client) == ("", "", None)
-    questions.close()
+    conversation = ModelQuestions(screen.section, str, NO_PREFETCH, INTERRUPTED)
+    assert conversation.ask(CASE, ()).note == "not asked: the run was interrupted."
+    assert conversation.ask(SECOND, ()).note == "not asked, see above"
+    assert (conversation.model, conversation.server, conversation.client) == ("", "", None)
+    conversation.close()
 
 
 def test_bad_settings() -> None:
@@ -150,7 +150,7 @@ def test_connection_error(error: BaseException, note: str) -> None:
     [first, second] = talk.ask("test_one", "test_two")
     assert first.note == f"no model: {note}"
     assert second.note == "not asked, see above"
-    assert talk.questions.client is None
+    assert talk.conversation.client is None
 
 
 def test_bug_while_asking() -> None:
@@ -215,7 +215,7 @@ def test_outage() -> None:
     answers = talk.ask("test_one", "test_two", "test_three")
     # All are tried, because any of them may be in the cache.
     assert [answer.note for answer in answers[1:]] == ["no answer, as above"] * 2
-    assert talk.questions.outage == ("Nothing answers. The answers are those it gave before.")
+    assert talk.conversation.outage == ("Nothing answers. The answers are those it gave before.")
 
 
 def test_control_characters() -> None:

@@ -12,8 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import libcst  # noqa: F401 - or each run in this process would import it anew
 import pytest
 from support.repositories import git
+from support.runs import environment, home_of
 from support.servers import FakeOllama
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
@@ -79,7 +81,8 @@ def content(project: Path) -> dict[Path, bytes]:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    """Run pytest in this process; what it generates is judged in others."""
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
 
 # --- one run without a model -------------------------------------------------------------------
@@ -97,15 +100,16 @@ class FinishedRun:
 
 @pytest.fixture(scope="module")
 def verbose_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """A run with two workers, reports and all details; its own tests fail."""
+    """A run with a worker, reports and all details; its own tests fail."""
     folder = write_project(tmp_path_factory.mktemp("project"))
     (folder / "tests/test_there.py").write_text("def test_there():\n    assert False\n")
     before = content(folder)
     reports = [f"--starcoder-generate-report=out/r{suffix}" for suffix in (".json", ".md")]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "-n", "2"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "-n", "1"]
     done = subprocess.run(
         [*command, *GENERATE, "-k", "there", *reports],
         cwd=folder,
+        env=environment(home_of(folder)),
         capture_output=True,
         text=True,
         check=False,
@@ -170,7 +174,7 @@ def test_written_tests(pytester: pytest.Pytester, project: Path) -> None:
 def test_markers(pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama) -> None:
     (project / "tests/test_marked.py").write_text(MARKED)
     ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
-    options = ("--starcoder-write", "--starcoder-require", "-n", "1")
+    options = ("--starcoder-write", "--starcoder-require")
     result = run(pytester, "--starcoder-generate", *options)
     assert result.ret == 0
     result.stdout.fnmatch_lines(

@@ -194,6 +194,7 @@ def test_action_runs_nothing(top: Path, tmp_path: Path, wheel: Path) -> None:
     runner.mkdir()
     variables = hostile(top, ran) | leading_there(top, ran)
     variables |= {"RUNNER_TEMP": str(runner), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
+    variables["PIP_NO_COMPILE"] = "0"  # pip's switches with "no" in their names are reversed
     install, inputs = action_step("Install", package=str(wheel))
     done = in_shell(install, top, **inputs, **variables)
     assert done.returncode == 0, done.stderr

@@ -159,3 +159,26 @@ def test_outer_functions() -> None:
         ("        'doc'", ("C",), 4),
         ("pass", (), 8),
     ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def f():\n    return 1\n", "class A:\n    def f(self):\n        return 1\n"],
+)
+@pytest.mark.parametrize("added", ["\n\ndef g():\n    return 2", "\nX = 1"])
+def test_code_after_the_function(load: Load, source: str, added: str) -> None:
+    _, swappable = load(source)
+    with pytest.raises(Unswappable, match="it adds code after the function"):
+        change(swappable, "return 1", f"return 1{added}")
+
+
+def test_method_after_the_function(load: Load) -> None:
+    _, swappable = load("class A:\n    def f(self):\n        return 1\n")
+    with pytest.raises(Unswappable, match="it adds code after the function"):
+        change(swappable, "return 1", "return 1\n\n    def g(self):\n        return 2")
+
+
+def test_lines_added_to_a_method(load: Load) -> None:
+    module, swappable = load("class A:\n    def f(self):\n        return 1\n")
+    install(change(swappable, "return 1", "x = 2\n\n        return x"))
+    assert module.A().f() == 2

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
@@ -415,33 +416,34 @@ HANGS = """
 posix_only = pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
 
 
+STUCK = {
+    "sleeps": "time.sleep(60)",
+    "shell": "os.system('sleep 60')",
+    "catches": "try: time.sleep(60)\n        except KeyboardInterrupt: pass",
+}
+
+
 @posix_only
-@pytest.mark.parametrize(
-    "stuck",
-    [
-        pytest.param("time.sleep(60)", id="sleeps"),
-        pytest.param("os.system('sleep 60')", id="shell", marks=pytest.mark.slow),
-        pytest.param(
-            "try: time.sleep(60)\n        except KeyboardInterrupt: pass",
-            id="catches",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_teardown_after_timeout(
-    project: Project, monkeypatch: pytest.MonkeyPatch, stuck: str
-) -> None:
+def test_teardown_after_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE", 60.0)  # ending an interpreter is slow on a busy machine
-    project.write("test_it.py", HANGS.replace("{stuck}", stuck))
+    hung = [Project(tmp_path / name) for name in STUCK]
+    for project, stuck in zip(hung, STUCK.values(), strict=True):
+        project.write("test_it.py", HANGS.replace("{stuck}", stuck))
     warnings: list[str] = []
+
+    def run(project: Project) -> list[Outcome]:
+        return project.rerun("test_a", "test_b", seconds=5, warn=warnings.append)
+
     started = time.monotonic()
-    [outcome] = project.rerun("test_a", "test_b", seconds=4, warn=warnings.append)
+    with ThreadPoolExecutor() as pool:  # they wait for the same time limit
+        finished = list(pool.map(run, hung))
     assert time.monotonic() - started < 30
-    assert outcome.nodeid == "test_it.py::test_a"
-    assert not (project.root / "lock").exists()
+    for project, outcomes in zip(hung, finished, strict=True):
+        assert [outcome.nodeid for outcome in outcomes] == ["test_it.py::test_a"]
+        assert not (project.root / "lock").exists()
+        pids = (project.root / "pids.txt").read_text().split()
+        assert still_alive(map(int, pids), seconds=4) == []
     assert warnings == []
-    pids = (project.root / "pids.txt").read_text().split()
-    assert still_alive(map(int, pids), seconds=4) == []
 
 
 @posix_only

@@ -47,7 +47,8 @@ def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
     """Create a repository with one commit of `files`."""
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
-    committed(folder, {"shop/pricing.py": PRICING} if files is None else files, "first")
+    staged(folder, {"shop/pricing.py": PRICING} if files is None else files)
+    git(folder, "commit", "--quiet", "--allow-empty", "--message=first")
     return folder
 
 
