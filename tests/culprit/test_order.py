@@ -204,6 +204,7 @@ FILES = {
         def test_override(): assert load(color="blue")["color"] == "blue"
         def test_plain(): assert DEFAULTS
         def test_color(): assert load()["color"] == "red"
+        def test_other_color(): assert not load()["color"].startswith("b")
         """,
     "cart.py": """
         class Cart:
@@ -401,6 +402,15 @@ def test_broken_by(run: Run, expected: Expected) -> None:
 
 
 @pytest.mark.slow
+def test_same_change_is_one_cause(run: Run) -> None:
+    cause = run.cause("test_flags.py::test_color")
+    assert cause["tests"] == ["test_flags.py::test_color", "test_flags.py::test_other_color"]
+    assert [entry["text"] for entry in cause["statements"] if entry["kind"] == "replay"] == [
+        "passes alone and fails after test_flags.py::test_override: dependent on the order"
+    ]
+
+
+@pytest.mark.slow
 def test_flaky_test(run: Run) -> None:
     cause = run.cause("test_chance.py::test_chance")
     assert cause["broke"]["after"] == []
@@ -422,6 +432,34 @@ def test_unchanged_files(run: Run) -> None:
     git(run.folder, "add", "--all")
     changed = git(run.folder, "diff", "--cached", "--name-only").split()
     assert set(changed) == set(CHANGED)
+
+
+@pytest.mark.slow
+def test_after_a_failing_test(tmp_path: Path) -> None:
+    """When the failing tests run again, the one that depends on another does not pass."""
+    files = {
+        "shop.py": """
+            RATES = {"eur": 1}
+            def rate(name): return RATES[name]
+            """,
+        "test_shop.py": """
+            import pytest
+            from shop import RATES, rate
+
+            @pytest.mark.parametrize("number", [1, 2])
+            def test_update(number):
+                RATES["eur"] = 2
+                assert number == 3
+
+            def test_rate(): assert rate("eur") == 1
+            """,
+    }
+    run = run_pytest(tmp_path / "shop", files, BARE, **GENEROUS)
+    broke = run.cause("test_shop.py::test_rate")["broke"]
+    [guilty] = broke["after"]
+    assert guilty.startswith("test_shop.py::test_update[")
+    assert broke["state"] == "RATES in shop.py"
+    assert run.cause("::test_update[1]")["broke"]["after"] == []
 
 
 SHUFFLING = """
