@@ -84,7 +84,7 @@ def read_results(path: Path) -> list[Observation]:
 def describe(bug: RealBug, observation: Observation) -> str:
     """Return the result of one bug as a line."""
     if observation.problem:
-        return f"breaks: {observation.problem}"
+        return f"no result: {observation.problem}"
     result = score(bug, observation.answers)
     verdict = "not named"
     if result.named:
@@ -112,7 +112,7 @@ def rows(tool: str, measured: Sequence[tuple[RealBug, Observation]]) -> list[Row
     committed = [result.commit for result in scores if result.commit is not None]
     figures = [
         Row("bugs", str(len(measured))),
-        Row("runs that break", str(len(measured) - len(ended)), "0"),
+        Row("runs without a result", str(len(measured) - len(ended)), "0"),
         Row("a line of the fault is named", share([s.named for s in scores]), ">= 95 %"),
         Row("and no line outside it", share([s.exact for s in scores]), ">= 90 %"),
         Row("sets without a line of the fault", str(sum(s.wrong_sets for s in scores)), "0"),

@@ -29,7 +29,7 @@ class Piece:
             record["line"],
             record["last"],
             tuple(lines),
-            record.get("commit") or "",
+            record.get("commit", "").partition(" ")[0],  # the subject follows the hash
         )
 
 

@@ -192,11 +192,7 @@ class _Hole:
     def _margins(self, margin: str, code: str) -> list[str]:
         """Return the indentations that the code can have, likeliest first."""
         head = "" if self._head.strip() else self._head
-        lines_before = _lines_with_code(self._before)
-        previous = lines_before[-1] if lines_before else ""
-        likely = indentation(previous)
-        if previous.endswith((":", "{")):
-            likely += "\t" if "\n\t" in self._before else "    "
+        likely = self._likely_margin()
         margins = []
         for choice in (margin or head or likely, likely, head, ""):
             if choice.startswith(head):
@@ -207,6 +203,15 @@ class _Hole:
             following = lines_after[0] if lines_after else ""
             margins.insert(0, margin or indentation(following))
         return margins
+
+    def _likely_margin(self) -> str:
+        """Return the indentation of the code above, or one step more below a block's header."""
+        lines_before = _lines_with_code(self._before)
+        previous = lines_before[-1] if lines_before else ""
+        margin = indentation(previous)
+        if previous.endswith((":", "{")):
+            margin += "\t" if "\n\t" in self._before else "    "
+        return margin
 
     def _is_half_written(self) -> bool:
         """Return whether the last line must go on."""

@@ -20,6 +20,7 @@ from pytest_starcoder.assist.model_code import (
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import file_language
+from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
@@ -54,15 +55,7 @@ def edit(
     # The model gets the lines without their margin; it would often get the margin wrong.
     shown = textwrap.dedent(unify_newlines(redacted)).rstrip()
     kind = model_family(client.model(), client.settings.family)
-    prompt = render(
-        kind,
-        "edit",
-        path=path,
-        language=file_language(path),
-        code=shown,
-        instruction=redact(instruction.strip()),
-    )
-    completion = client.complete(replace(prompt, max_tokens=client.settings.max_tokens))
+    completion = _ask_for_edit(path, shown, redact(instruction.strip()), kind, client)
     code = code_of_answer(completion, path, text, (kind, "edit"))
     code = textwrap.dedent(code.strip("\n")).rstrip()
     _check_changed(code, shown, completion.model)
@@ -79,6 +72,18 @@ def edit(
         problem = f"these lines contain {FENCE}, at which an answer ends"
         return replace(rewrite, problem=problem)
     return rewrite
+
+
+def _ask_for_edit(path: str, code: str, instruction: str, kind: str, client: Client) -> Completion:
+    prompt = render(
+        kind,
+        "edit",
+        path=path,
+        language=file_language(path),
+        code=code,
+        instruction=instruction,
+    )
+    return client.complete(replace(prompt, max_tokens=client.settings.max_tokens))
 
 
 def _check_changed(code: str, shown: str, model: str) -> None:

@@ -33,11 +33,11 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
 def answer_terminal(arguments: argparse.Namespace) -> Iterator[AnswerTerminal]:
     """Ask a model under the settings of `arguments`; everything is closed afterwards."""
     with Client.from_settings(read_settings(arguments)) as client:
-        terminal = AnswerTerminal(client)
+        session = AnswerTerminal(client)
         try:
-            yield terminal
+            yield session
         finally:
-            terminal.end()
+            session.end()
 
 
 class AnswerTerminal:

@@ -140,6 +140,9 @@ class Search:
     def _minimize(self, pieces: Sequence[Piece]) -> Pieces:
         """Return a smallest set, given one that makes the test pass."""
         self._suspected = frozenset(pieces)
+        executed = [piece for piece in pieces if self.is_executed(piece)]
+        if 0 < len(executed) < len(pieces) and self._passes(frozenset(executed)):
+            pieces = executed
         smallest = minimize(pieces, self._passes)
         # What ran at import may have used a function that was exchanged later: see Oracle.
         for piece in smallest if len(smallest) > 1 and not self._oracle.imported else ():

@@ -322,15 +322,17 @@ class _ValueFinder:
             part = self._text[literal.start : literal.end]
             whole += part * min(literal.repeat, 100)
             is_certain = is_certain and literal.is_value
-            if len(run) > 1 and len(part) > 20 and is_harmless(part):
+            if len(part) > 20 and is_harmless(part):
                 has_harmless_part = True
         if not whole.strip() or not is_secret_value(whole, place.naming):
             return
-        if has_harmless_part or not (is_certain or is_random(whole)):
+        # A long harmless part, such as a sentence, makes all of it text; alone it is the whole.
+        if len(run) > 1 and has_harmless_part:
             return
-        for literal in run:
-            if literal.end > literal.start:
-                yield literal.start, literal.end
+        if is_certain or is_random(whole):
+            for literal in run:
+                if literal.end > literal.start:
+                    yield literal.start, literal.end
 
     # --- after a quoted name
 

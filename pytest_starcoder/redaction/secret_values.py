@@ -247,8 +247,11 @@ def _is_sentence(value: str) -> bool:
     if any(is_random(word.strip(_PUNCTUATION)) for word in words):
         return False
     has_foreign_letter = any(char.isalpha() and not char.isascii() for char in value)
-    if len(words) > 6 or has_foreign_letter:
-        return True
+    return len(words) > 6 or has_foreign_letter or _is_short_sentence(value, words)
+
+
+def _is_short_sentence(value: str, words: list[str]) -> bool:
+    """Return whether two to six English words are a sentence or a label, not a passphrase."""
     lowered = [word.strip(_PUNCTUATION + "…#@-").lower() for word in words]
     plain = [word for word in lowered if _PLAIN_SPELLING.fullmatch(word)]
     if len(plain) < 0.6 * len(words):
@@ -308,17 +311,21 @@ def _is_random(value: str) -> bool:
         return has_signs
     if any(pattern.fullmatch(value) for pattern in _STRUCTURED_PATTERNS):
         return False
-    # The more often letters and digits alternate, the shorter a random value may be.
-    match len(_DIGIT_CHANGES.findall(value)):
-        case 0:
-            return False
-        case 1:
-            has_many_cases = len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
-            return has_signs or has_many_cases
-        case 2:
-            has_both_cases = _LOWER.search(value) and _UPPER.search(value)
-            return has_signs or len(value) >= 12 or bool(has_both_cases)
-    return True
+    changes = len(_DIGIT_CHANGES.findall(value))
+    if has_signs:
+        return changes > 0
+    return _is_irregular(value, changes)
+
+
+def _is_irregular(value: str, changes: int) -> bool:
+    """Return whether letters and digits, which alternate `changes` times, follow no pattern."""
+    # The more often they alternate, the shorter a random value may be.
+    if changes == 1:
+        return len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
+    if changes == 2:
+        has_both_cases = _LOWER.search(value) and _UPPER.search(value)
+        return len(value) >= 12 or bool(has_both_cases)
+    return changes >= 3
 
 
 def entropy(value: str) -> float:

@@ -22,11 +22,10 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
     port means the default one, as Ollama reads its variable. Raises ValueError.
     """
     text = _checked_text(value)
-    scheme, has_scheme, address = text.rpartition("://")
-    if not has_scheme:
-        # Ollama itself reaches only this host by https.
-        scheme = "https" if text == "ollama.com" else "http"
-    scheme = scheme.lower()
+    written_scheme, has_scheme, address = text.rpartition("://")
+    # Without a scheme, Ollama itself reaches only this host by https.
+    default_scheme = "https" if text == "ollama.com" else "http"
+    scheme = written_scheme.lower() if has_scheme else default_scheme
     if scheme not in DEFAULT_PORTS:
         raise ValueError("must begin with http:// or https://")
     if has_scheme or scheme == "https":

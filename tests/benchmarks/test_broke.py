@@ -81,6 +81,7 @@ def test_score(records: list[Any], named: bool, exact: bool, wrong_sets: int) ->
     [
         ([COMMIT], True),
         ([COMMIT[:9]], True),
+        ([f"{COMMIT[:9]} Pay twice"], True),
         ([COMMIT[:9], "f" * 40], False),
         (["f" * 40], False),
         ([""], False),
@@ -125,7 +126,7 @@ def test_rows_of_a_tool() -> None:
     ]
     assert {row.what.removeprefix("ours: "): row.measured for row in rows("ours", measured)} == {
         "bugs": "3",
-        "runs that break": "1",
+        "runs without a result": "1",
         "a line of the fault is named": "1 of 3 (33%)",
         "and no line outside it": "1 of 3 (33%)",
         "sets without a line of the fault": "1",
@@ -185,7 +186,7 @@ def test_a_run_that_broke_is_repeated(tmp_path: Path) -> None:
     results = tmp_path / "broke.jsonl"
     [(_, broken)] = measure([FakeTool(breaks=True)], [BUG], results)["fake"]
     assert broken.problem == "OSError: disk full"
-    assert describe(BUG, broken) == "breaks: OSError: disk full"
+    assert describe(BUG, broken) == "no result: OSError: disk full"
     tool = FakeTool()
     measure([tool], [BUG], results)
     assert tool.runs == ["pay-1"]
