@@ -206,8 +206,8 @@ class UndoSession:
         search = OrderSearch(trials, limits, run_afresh, sources, deadline)
         order = search.find(target.test, earlier)
         if not target.earlier:
-            [*_, alone] = run_afresh([target.test]) or [None]
-            if order.record is None or alone is None or alone.outcome != "passed":
+            alone = [outcome.outcome for outcome in run_afresh([target.test])]
+            if order.record is None or alone != ["passed"]:
                 return None
         return order
 
