@@ -368,7 +368,7 @@ def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
         if name in names and call.outcome != "did not return":
             arguments = one_line(call.arguments, 80)
             result = one_line(call.outcome, 100)
-            sentences[f"there, {call.function}({arguments}) {result}"] = None
+            sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
     return list(islice(sentences, MAX_RETURNED))
 
 
