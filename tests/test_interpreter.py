@@ -32,7 +32,10 @@ OTHERS.append("pytest_starcoder/__init__")
 
 PERMITTED = {
     ("runner/launch.py", "command"),  # the user's own tests, run as the user did
-    ("runner/child_process.py", "__init__"),  # the supervisor: isolated, and without site-packages
+    (
+        "runner/child_process.py",
+        "_supervisor",
+    ),  # the supervisor: isolated, and without site-packages
     ("source/ruff.py", "find_ruff"),  # the folder beside it
 }
 """Places outside `interpreter` that may use `sys.executable`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import IO
 
 Texts = Mapping[str, str | None]
 """Texts by the absolute path of a file; None for a file that is to be missing."""
@@ -35,6 +37,13 @@ def _serve_code(texts: Texts) -> None:
         return compile(text.removeprefix("\ufeff"), path, "exec", dont_inherit=True)
 
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
+    open_code = io.open_code
+
+    def open_served(path: str) -> IO[bytes]:
+        text = texts.get(os.path.realpath(path))
+        return open_code(path) if text is None else io.BytesIO(text.encode())
+
+    io.open_code = open_served  # for runpy
 
 
 def _serve_names(texts: Texts) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_worker import Desk, Outcome, places
+from support.fake_worker import Desk, Judge, Outcome, places
 
 from pytest_starcoder.culprit.bench import Verdict
 from pytest_starcoder.culprit.pieces import ChangedText, Piece, Pieces
@@ -34,7 +34,7 @@ def undone(texts: Texts) -> set[str]:
     return {name for name in "abcdef" if f"{name} = 1\n" in whole}
 
 
-def passes_if(*sets: str) -> object:
+def passes_if(*sets: str) -> Judge:
     """Return a judge for which a test passes if all changes of one of the sets are undone."""
 
     def judge(texts: Texts) -> Outcome:
