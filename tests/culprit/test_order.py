@@ -199,7 +199,7 @@ def test_order_where_nothing_runs(tmp_path: Path) -> None:
 
 
 def test_joined_causes_keep_the_order(tmp_path: Path) -> None:
-    failures = []
+    failures: list[Failure] = []
     for name in ("test_x", "test_y"):
         frame = Frame("test_a.py", len(failures) + 1, name, 1, "assert x")
         failures.append(Failure(f"test_a.py::{name}", "call", "KeyError", "", "", (frame,)))
