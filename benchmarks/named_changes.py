@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ class Piece:
         if isinstance(lines, str):
             lines = lines.splitlines()
         return cls(
-            record["path"],
+            # Paths start at pytest's root folder, which is below that of the repository for some.
+            re.sub(r"^(\.\./)+", "", record["path"]),
             record["line"],
             record["last"],
             tuple(lines),

@@ -64,6 +64,11 @@ def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os
     return f"Install it with `pip install '{package}'`{remark}."
 
 
+def os_reason(exc: OSError) -> str:
+    """Return what the system says about an error, without its number and the file."""
+    return exc.strerror or str(exc)
+
+
 class MissingModel(ConfigError):
     """The model file is missing or is not a model."""
 

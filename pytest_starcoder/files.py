@@ -1,4 +1,4 @@
-"""Replaces the user's files, but never through a link that leads out of the project."""
+"""Finds and replaces the user's files, but never through a link that leads out of the project."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ class LeadsOutside(OSError):
 
     def __init__(self, target: Path, tree: Path) -> None:
         super().__init__(errno.ELOOP, f"a link leads to {target}, which is not a file of {tree}")
+
+
+def nearest_file(name: str) -> str:
+    """Return the file in the same folder whose name is most similar; empty if none is."""
+    import difflib  # only for errors
+
+    path = Path(name)
+    try:
+        names = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return ""
+    for match in difflib.get_close_matches(path.name, names, n=1, cutoff=0.75):
+        return path.with_name(match).as_posix()
+    return ""
 
 
 def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:

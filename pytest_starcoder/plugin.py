@@ -169,7 +169,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         const="",
         default=[],
         help="Generate tests for a file, a folder or one function after the run; may be given "
-        f"several times; without a value for the code that the marker {GENERATE} names",
+        f"several times; without a value: for the code named by the marker {GENERATE}",
     )
     group.addoption(
         "--starcoder-generate-changed",

@@ -189,4 +189,4 @@ def test_ask_example(
     assert answer.stdout == " the divisor is one too small.\n"
     monkeypatch.setenv("STARCODER_BACKEND", "none")
     error = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert error.stdout.startswith("The setting backend is none. Set backend to auto")
+    assert error.stdout.startswith("The backend is set to none. Set backend to auto")

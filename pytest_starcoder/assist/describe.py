@@ -40,8 +40,9 @@ def describe(
     The second value says whether the model saw all of it: if it is too long, its middle is left
     out. Raises ConfigError if the file has no such definition.
     """
-    kind = model_family(client.model(), client.settings.family)
+    # An unknown name is an error with or without a server.
     source = definition(path, text, name) if name else text.strip()
+    kind = model_family(client.model(), client.settings.family)
     redact(text)  # also learns the secrets outside the definition
     source = redact(source)
     title = name or PurePosixPath(path).name

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from pytest_starcoder.cli.options import CommandParser
 from pytest_starcoder.errors import ConfigError, StarcoderError
 
 INTERRUPTED_STATUS = 130
@@ -30,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of `starcoder` and its subcommands."""
     from pytest_starcoder.cli import ask, complete, demo, doctor, edit, eval, explain, review
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="starcoder",
         description="Find out why tests fail, with StarCoder on your own machine. "
         "In a project, run: pytest --starcoder-explain",
@@ -46,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
     """Run a subcommand as a program called `name`; `defaults` are further arguments of it."""
-    parser = argparse.ArgumentParser(prog=name, description=command.HELP)
+    parser = CommandParser(prog=name, description=command.HELP)
     command.add(parser)
     parser.set_defaults(run=command.run, **defaults)
     return _run(parser.parse_args(argv))

@@ -9,7 +9,7 @@ from pytest_starcoder.assist.ask import ask, ask_for_code
 from pytest_starcoder.cli.answer_terminal import AnswerTerminal, answer_terminal
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.model.code_blocks import language_name, requested_language
+from pytest_starcoder.model.code_blocks import language_name, requested_language, similar_language
 
 HELP = "Answer a question, or with --code print only code, checked if it is Python"
 
@@ -40,9 +40,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the answer and return 0; raises UnreadableAnswer if there is none."""
     question = _question(arguments.question)
+    language = _language(arguments.language) if arguments.language else ""
     with answer_terminal(arguments) as terminal:
         if arguments.code:
-            _answer_with_code(question, arguments.language, terminal)
+            _answer_with_code(question, language, terminal)
         else:
             _answer_in_words(question, terminal)
     return 0
@@ -54,8 +55,8 @@ def _answer_in_words(question: str, terminal: AnswerTerminal) -> None:
     terminal.sign_completion(completion)
 
 
-def _answer_with_code(question: str, language: str | None, terminal: AnswerTerminal) -> None:
-    language = language_name(language) if language else requested_language(question)
+def _answer_with_code(question: str, language: str, terminal: AnswerTerminal) -> None:
+    language = language or requested_language(question)
     with terminal.waiting():
         code = ask_for_code(terminal.redact(question), language, terminal.client)
     terminal.show(code.text)
@@ -63,6 +64,15 @@ def _answer_with_code(question: str, language: str | None, terminal: AnswerTermi
     if code.cut:
         remark += ", and an unfinished part of the answer was left out"
     terminal.sign(code.model, remark)
+
+
+def _language(label: str) -> str:
+    """Return the name of a language. Raises ConfigError if it seems to be misspelled."""
+    name = language_name(label)
+    nearest = similar_language(name)
+    if nearest:
+        raise ConfigError(f"There is no language {label!r}.", f"The nearest is {nearest}.")
+    return name
 
 
 def _question(words: list[str]) -> str:

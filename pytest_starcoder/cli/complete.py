@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     name, _, line = arguments.place.rpartition(":")
     if not name or not line.isdecimal():
         raise ConfigError(
-            f"{arguments.place!r} is not FILE:LINE.", "Write for example shop/pricing.py:14."
+            f"{arguments.place!r} is not FILE:LINE.", "For example: shop/pricing.py:14."
         )
     source = read_source(name)
     source.check_lines(int(line), int(line))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_settings
-from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
+from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer, os_reason
 from pytest_starcoder.files import replace_file
 from pytest_starcoder.model.backends import is_model_file, make_backend
 from pytest_starcoder.model.client import Client
@@ -81,13 +81,15 @@ def _show_settings(settings: Settings) -> None:
 
 def _check_model(client: Client) -> None:
     backend = client.backend
-    _show("asks", f"{backend.label} at {backend.place}   ({_reason(client.settings)})")
+    _show("server", f"{backend.label} at {backend.place}   ({_reason(client.settings)})")
     _show("version", client.version() or "unknown")
     model = client.model()
     kind = model_family(model, client.settings.family)
-    _show("model", f"{model.name} is available; prompts have the format of the family {kind}")
+    _show("status", f"{model.name} is available; prompts use the {kind} format")
     _show("window", f"{model.window} tokens")
-    _show("test", f"asked to continue {TEST_PROMPT!r}; a model that must be loaded takes longer")
+    _show(
+        "test", f"asked to continue {TEST_PROMPT!r} (slower the first time, while the model loads)"
+    )
     started = time.monotonic()
     completion = client.complete(Prompt(TEST_PROMPT, max_tokens=40, chat=kind == "chat"))
     seconds = time.monotonic() - started
@@ -134,7 +136,7 @@ def _write_report(report: dict[str, object], file: Path) -> None:
         replace_file(file, content, find_repository(file.absolute().parent))
     except OSError as exc:
         raise ConfigError(
-            f"{file} cannot be written: {exc.strerror or exc}.",
+            f"{file} cannot be written: {os_reason(exc)}.",
             "Name another file with --deep=FILE.",
         ) from exc
 

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = re.fullmatch(_PLACE, arguments.place)
     if place is None:
         raise ConfigError(
-            f"{arguments.place!r} is not FILE:A-B.", "Write for example shop/pricing.py:14-20."
+            f"{arguments.place!r} is not FILE:A-B.", "For example: shop/pricing.py:14-20."
         )
     instruction = " ".join(arguments.instruction)
     if not instruction.strip():

@@ -88,7 +88,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="draw the result beside the published figures: .svg, .png, .pdf",
     )
-    add_settings(parser)
+    add_settings(parser, "confinement")
     add_examples(
         parser,
         "{humaneval,mbpp} --data PATH [OPTION ...]",
@@ -265,7 +265,6 @@ def _write_report(path: Path, text: str) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pytest_starcoder.assist.describe import describe
 from pytest_starcoder.cli.answer_terminal import answer_terminal
@@ -28,6 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation and return 0."""
     file, _, name = arguments.place.partition("::")
     name = name.replace("::", ".").strip()
+    path, _, line = file.rpartition(":")
+    if line.isdecimal() and not Path(file).exists():
+        raise ConfigError(
+            f"{arguments.place} names a line, and explain takes FILE or FILE::NAME.",
+            f"For example: {path}::NAME, with the function or class of that line.",
+        )
     source = read_source(file)
     if not source.text.strip():
         raise ConfigError(f"{file} is empty.", "Name a file that contains code.")

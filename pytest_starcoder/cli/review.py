@@ -50,9 +50,7 @@ FLAGS = {
 def add(parser: argparse.ArgumentParser) -> None:
     from pytest_starcoder.settings import SCHEMA
 
-    parser.add_argument(
-        "diff", nargs="?", choices=("-",), help="- reviews the diff on standard input"
-    )
+    parser.add_argument("diff", nargs="?", metavar="-", help="review the diff on standard input")
     for option, text in (
         ("--from-ref", "review the commits since the branch left this one"),
         ("--to-ref", "the last commit to review (default: HEAD)"),
@@ -138,6 +136,11 @@ def writer(name: str) -> Callable[[Review], str]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.diff not in (None, "-"):
+        raise Misuse(
+            f"A review takes no file, and {arguments.diff!r} is not -.",
+            "Stage the file, or pipe `git diff` into `starcoder-review -`.",
+        )
     if arguments.last:
         return _print_last(arguments.format)
     if arguments.background:

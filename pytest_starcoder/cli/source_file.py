@@ -6,8 +6,8 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
+from pytest_starcoder.errors import ConfigError, os_reason
+from pytest_starcoder.files import UNLINK, LeadsOutside, nearest_file, replace_file
 from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.git.tracking import find_repository
 
@@ -47,7 +47,7 @@ class SourceFile:
         except OSError as exc:
             is_link = isinstance(exc, LeadsOutside)
             raise ConfigError(
-                f"{self.path} cannot be written ({exc.strerror or exc}); it is as it was.",
+                f"{self.path} cannot be written ({os_reason(exc)}); it is as it was.",
                 UNLINK if is_link else "Make the file and its folder writable.",
             ) from exc
 
@@ -65,8 +65,10 @@ def read_source(name: str) -> SourceFile:
             f"{name} is not UTF-8: {exc.reason} at byte {exc.start}.", "Save it as UTF-8."
         ) from exc
     except (OSError, ValueError) as exc:  # ValueError: a null byte in the name
-        reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"{name} cannot be read: {reason}.", "Name a file that exists.") from exc
+        reason = os_reason(exc) if isinstance(exc, OSError) else exc
+        nearest = nearest_file(name)
+        hint = f"Is it {nearest}?" if nearest else "Name a file that exists."
+        raise ConfigError(f"{name} cannot be read: {reason}.", hint) from exc
     if "\0" in text:
         raise ConfigError(f"{name} is not a text file.", "Name a file of source code.")
     here = Path.cwd().resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,8 @@ from typing import TypeVar
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
 from pytest_starcoder.culprit.pieces import Piece, Pieces
 from pytest_starcoder.runner.outcome import Lines
+
+_WORD = re.compile(r"\w{3,}")
 
 H = TypeVar("H", bound=Hashable)
 
@@ -140,15 +143,22 @@ class Search:
     def _minimize(self, pieces: Sequence[Piece]) -> Pieces:
         """Return a smallest set, given one that makes the test pass."""
         self._suspected = frozenset(pieces)
-        executed = [piece for piece in pieces if self.is_executed(piece)]
-        if 0 < len(executed) < len(pieces) and self._passes(frozenset(executed)):
-            pieces = executed
+        likely = [piece for piece in pieces if self.is_executed(piece)]
+        likely = likely or [piece for piece in pieces if self._is_mentioned(piece)]
+        if 0 < len(likely) < len(pieces) and self._passes(frozenset(likely)):
+            pieces = likely
         smallest = minimize(pieces, self._passes)
         # What ran at import may have used a function that was exchanged later: see Oracle.
         for piece in smallest if len(smallest) > 1 and not self._oracle.imported else ():
             if self._oracle.judge_afresh(smallest - {piece}) is Verdict.PASSES:
                 smallest -= {piece}
         return smallest
+
+    def _is_mentioned(self, piece: Piece) -> bool:
+        """Return whether the message of the failure has a word of a piece, as import errors do."""
+        words = set(_WORD.findall(self._oracle.before.note))
+        text = "".join([piece.path, *piece.old, *piece.new])
+        return not words.isdisjoint(_WORD.findall(text))
 
     def _passes(self, pieces: Pieces) -> bool:
         passes = self._oracle.passes(pieces)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
@@ -148,11 +148,11 @@ class UndoSession:
         earlier = list(chain.from_iterable(target.earlier for target in targets))
         collected = list(dict.fromkeys([*earlier, *tests]))
         with Trials(context.launch, collected, deadline, self._level) as trials:
-            baseline = trials.baseline(tests, BASELINE_SECONDS)
+            baseline = _run_alone(trials, tests)
             open_targets: list[Target] = []
             for target in targets:
-                if target.earlier:
-                    order = self._find_order(target, trials, deadline)
+                order = self._find_order(target, baseline, trials, deadline)
+                if order is not None:
                     self._orders[target.index] = order
                     if order.record is None or not self._unfixable.isdisjoint(order.after):
                         yield target, NO_BREAKAGE if order.after else Breakage(note=BY_CHANCE)
@@ -180,18 +180,36 @@ class UndoSession:
                         yield target, breakage
                 changes = next((each for each in comparisons if each.files), None)
 
-    def _find_order(self, target: Target, trials: Trials, deadline: Deadline) -> Order:
-        """Find the shortest list of earlier tests after which a test fails."""
+    def _find_order(
+        self,
+        target: Target,
+        baseline: Mapping[str, Record],
+        trials: Trials,
+        deadline: Deadline,
+    ) -> Order | None:
+        """Find the shortest list of earlier tests after which a test fails; None if it is alone.
+
+        If it has passed when it ran again, these are tests of the session, and else some of the
+        failing tests that ran again before it.
+        """
         context = self._context
 
         def run_afresh(tests: Sequence[str]) -> Sequence[Outcome]:
             tracing = Tracing(lines=frozenset(tests))
             return rerun(context.launch, tests, deadline, tracing=tracing)
 
-        limits = self._limits([*target.earlier, target.test])
+        earlier = target.earlier or _failing_before(target.test, baseline)
+        if not earlier:
+            return None
+        limits = self._limits([*earlier, target.test])
         sources = SourceFiles.below(self._project.root)
         search = OrderSearch(trials, limits, run_afresh, sources, deadline)
-        return search.find(target.test, target.earlier)
+        order = search.find(target.test, earlier)
+        if not target.earlier:
+            alone = [outcome.outcome for outcome in run_afresh([target.test])]
+            if order.record is None or alone != ["passed"]:
+                return None
+        return order
 
     def _limits(self, tests: Iterable[str]) -> dict[str, float]:
         """Return the limits of tests, in seconds of processor time."""
@@ -333,6 +351,25 @@ def _each_note_once(breakages: Sequence[Breakage]) -> list[Breakage]:
         notes.add(breakage.note)
         different.append(replace(breakage, note="") if repeated else breakage)
     return different
+
+
+def _run_alone(trials: Trials, tests: Sequence[str]) -> dict[str, Record]:
+    """Run each test with nothing undone, in a process of its own."""
+    records: dict[str, Record] = {}
+    for test in dict.fromkeys(tests):
+        [run] = trials.run_session({test: BASELINE_SECONDS})
+        for record in run.records:
+            records[record.nodeid] = record
+    return records
+
+
+def _failing_before(test: str, baseline: Mapping[str, Record]) -> tuple[str, ...]:
+    """Return the failing tests that ran again before a test, if it passes without them."""
+    record = baseline.get(test)
+    if record is None or record.outcome != "passed" or "::" not in test:
+        return ()
+    before = takewhile(lambda each: each != test, baseline)
+    return tuple(each for each in before if "::" in each)
 
 
 def _in_order(pieces: Iterable[Piece]) -> list[Piece]:

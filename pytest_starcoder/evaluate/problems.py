@@ -41,7 +41,7 @@ SOURCES = {
     "(mbpp)",
 }
 
-PUBLISHED_HINT = "Use the published file."
+PUBLISHED_HINT = "Pass the path of the published file."
 
 
 def read_problems(benchmark: str, path: Path) -> list[Problem]:
@@ -51,6 +51,8 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
     """
     hint = f"Give {SOURCES[benchmark]}."
     rows = read_rows(path)
+    if not rows:
+        raise ConfigError(f"{path} has no problems.", hint)
     for number, row in enumerate(rows, 1):
         missing = _missing_fields(row, benchmark)
         if missing:

@@ -27,7 +27,7 @@ from pytest_starcoder.source.callees import called_functions
 from pytest_starcoder.source.functions import source_of
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.reprs import ADDRESS
+from pytest_starcoder.text.reprs import ADDRESS, safe_str
 
 MAX_SOURCE_LINES = 40
 """Maximum number of lines of one function; those around the executed line are kept."""
@@ -186,12 +186,7 @@ def _text(exc: BaseException) -> str:
         fixture = vars(exc).get("argname")
         if isinstance(fixture, str):
             return f"fixture {fixture!r} not found"
-    try:
-        return str(exc)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as raised:  # noqa: BLE001 - a user's `__str__` may raise anything
-        return f"<its str raises {type(raised).__name__}>"
+    return safe_str(exc)
 
 
 # --- frames --------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def _join_broken(
 def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFiles) -> Case:
     """Add what undoing changes has shown; the lines of the change are the first suspects."""
     breakage = next((each for each in breakages if each.pieces), breakages[0])
-    if breakage.after and case.replay.order:
+    if breakage.after:
         replay = with_order(case.replay, breakage.after)
         case = dataclasses.replace(case, replay=replay)
     if not breakage.pieces:
@@ -198,6 +198,10 @@ def _join_replays(replays: Sequence[Replay]) -> Replay:
         # Causes may share neighbours.
         for outcome in replay.passing:
             passing[outcome.nodeid] = outcome
+    if not failing:
+        # All of them depend on the order, or none could be run.
+        first = next((replay for replay in replays if replay.order), replays[0])
+        return dataclasses.replace(first, passing=tuple(passing.values()), tests=frozenset(tests))
     statement = f"{counted(len(failing), 'test')} failed again when rerun"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
@@ -368,7 +372,7 @@ def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
         if name in names and call.outcome != "did not return":
             arguments = one_line(call.arguments, 80)
             result = one_line(call.outcome, 100)
-            sentences[f"there, {call.function}({arguments}) {result}"] = None
+            sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
     return list(islice(sentences, MAX_RETURNED))
 
 

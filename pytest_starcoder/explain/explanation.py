@@ -32,7 +32,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of an explanation, labelled by how reliable it is.
+    """One statement of an explanation, labeled by how reliable it is.
 
     `kind` is its subject: seen, fact, broke, at, calls, suspect, replay, fix, question, extra or
     why.
@@ -238,4 +238,4 @@ class Report:
         levels.discard("")
         if not levels:
             return ""
-        return f"Changes ran in memory, in the {' and '.join(sorted(levels))} sandbox."
+        return f"Changes were tried in memory, in the {' and '.join(sorted(levels))} sandbox."

@@ -229,12 +229,16 @@ def order_statement(earlier: Sequence[str]) -> str:
 
 
 def with_order(replay: Replay, earlier: Sequence[str]) -> Replay:
-    """Return the replay of a test that depends on the order with a shorter list of tests."""
-    before = order_statement(replay.order[:-1])
+    """Return the replay of a test that fails only after the tests `earlier`.
+
+    It may have a longer list of earlier tests, or none if they ran before it by chance.
+    """
+    tests = replay.order or replay.failing_ids[:1]
+    before = order_statement(tests[:-1])
     statements = []
     for statement in replay.statements:
         statements.append(order_statement(earlier) if statement == before else statement)
-    return replace(replay, statements=tuple(statements), order=(*earlier, replay.order[-1]))
+    return replace(replay, statements=tuple(statements), order=(*earlier, *tests[-1:]))
 
 
 def _failed_again(

@@ -29,6 +29,6 @@ def find_writer(path: Path) -> Callable[[Report], str]:
         if path.name.lower().endswith(suffix):
             return render
     raise ConfigError(
-        f"--starcoder-report={path}: no format has that suffix.",
-        f"There are {', '.join(sorted(FORMATS))}.",
+        f"--starcoder-report={path}: the suffix {path.suffix!r} is not supported.",
+        f"Use one of {', '.join(sorted(FORMATS))}.",
     )

@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_starcoder.explain.explanation import Report
+from pytest_starcoder.errors import os_reason
+from pytest_starcoder.explain.explanation import Report
 
 
 class ReportOutputs:
@@ -94,7 +93,7 @@ class ReportOutputs:
             from pytest_starcoder.files import UNLINK, LeadsOutside
 
             hint = f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
-            self._complain(f"{name} could not be written ({exc.strerror or exc}).{hint}")
+            self._complain(f"{name} could not be written ({os_reason(exc)}).{hint}")
 
 
 def _normalize(name: str) -> Path:

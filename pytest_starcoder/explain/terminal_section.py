@@ -120,7 +120,7 @@ class TerminalSection:
             self._code(f"  {code[:MAX_CODE_LINE]}")
 
     def say(self, label: str, text: str) -> None:
-        """Write a labelled paragraph."""
+        """Write a labeled paragraph."""
         self._paragraph(_label(label), INDENT, text)
 
     def status(self, label: str, activity: str) -> AbstractContextManager[Callable[[str], None]]:
@@ -182,7 +182,7 @@ class TerminalSection:
 class _Paragraph:
     """Wraps a text that arrives in pieces.
 
-    Only whole words are written, so that an escape sequence is recognised however the
+    Only whole words are written, so that an escape sequence is recognized however the
     text is divided.
     """
 

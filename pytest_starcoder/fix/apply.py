@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pytest_starcoder.errors import os_reason
 from pytest_starcoder.explain.fix_interface import Ask
 from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, resolve_target
@@ -99,14 +100,19 @@ def _reason(exc: Unwritable | OSError) -> str:
     """Return why a file was not written, with a hint if there is one."""
     if isinstance(exc, LeadsOutside):
         return f"{exc.strerror}. {UNLINK}"
-    return f"{getattr(exc, 'strerror', None) or exc}."
+    return f"{os_reason(exc) if isinstance(exc, OSError) else exc}."
 
 
 def confirm(fix: Fix, ask: Ask) -> bool:
     """Ask the user whether to write a fix."""
     tests = counted(len(fix.failing), "failing test")
-    question = f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] "
-    return ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
+    verb = "passes" if len(fix.failing) == 1 else "pass"
+    question = f"Apply this fix to {fix.path}:{fix.line}? {tests} {verb} with it. [y/N] "
+    hint = "Use --starcoder-apply=yes."
+    answer = ask(question, hint)
+    while answer not in ("y", "yes", "n", "no", ""):
+        answer = ask(f"Answer y or n. {question}", hint)
+    return answer in ("y", "yes")
 
 
 def add_answer(fixes: Fixes, root: Path, path: str, ask: Ask) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import nearest_file
 from pytest_starcoder.generate.draft import Target, TargetKind
 from pytest_starcoder.generate.placement import file_for
 from pytest_starcoder.generate.targets import find_targets, module_path
@@ -54,6 +55,23 @@ def targets_at(
     return list(targets.values())
 
 
+def check_names(locations: Iterable[Location], root: Path) -> None:
+    """Raise ConfigError if a file lacks the definition that a location names.
+
+    Files that cannot be read or parsed are left to `targets_at`.
+    """
+    for location in locations:
+        if not location.name:
+            continue
+        try:
+            source = (root / location.path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        targets = find_targets(source, location.path, root)
+        if targets:
+            _with_name(targets, location)
+
+
 def _selected(targets: list[Target], location: Location) -> list[Target]:
     """Return the targets of a file that a location means."""
     if location.name:
@@ -83,7 +101,7 @@ def _with_name(targets: list[Target], location: Location) -> list[Target]:
     if not selected:
         names = ", ".join(public_names)
         raise ConfigError(
-            f"{location.path} has no {location.name} to generate tests for.",
+            f"{location.path} has no function or class {location.name}.",
             f"It has {names or 'none'}.",
         )
     return selected
@@ -117,10 +135,13 @@ def _python_files(place: str, root: Path, option: str) -> list[Path]:
             f"{option}: {place} has only tests, or no Python files.",
             "Put the option last, or name a folder of code.",
         )
-    hint = "Name a file, a folder or a function: shop/pricing.py."
+    hint = "Name a file, folder or function, for example shop/pricing.py or shop/pricing.py::mean."
     if not path.is_file():
+        nearest = nearest_file(place)
         if (root / "src" / place).exists():
-            hint = f"Is it src/{place}?"
+            nearest = f"src/{place}"
+        if nearest:
+            hint = f"Is it {nearest}?"
         raise ConfigError(f"{option}: there is no file {place}.", hint)
     if path.suffix != ".py":
         raise ConfigError(f"{option}: {place} is not a Python file.", hint)

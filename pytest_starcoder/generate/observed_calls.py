@@ -23,7 +23,7 @@ from pytest_starcoder.source.syntax import is_literal
 # Tests whose calls of a target are observed.
 MAX_CALLERS = 12
 
-DOCSTRING = '"""Characterisation: what the code did when this was written, right or not."""'
+DOCSTRING = '"""Characterization: what the code did when this was written, right or not."""'
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.statements import is_string
 from pytest_starcoder.generate.type_hints import bound_call
 from pytest_starcoder.source.functions import functions
-from pytest_starcoder.source.ruff import find_ruff
+from pytest_starcoder.source.ruff import find_ruff, format_code, sort_imports
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -199,24 +198,9 @@ def project_styles(path: str, root: Path) -> list[Style]:
 
     Empty if ruff is not installed.
     """
-    program = find_ruff()
-    if program is None:
+    if find_ruff() is None:
         return []
-    name = f"--stdin-filename={root / path}"
-    sort = [program, "check", "--quiet", "--select=I", "--fix", name, "-"]
-    formatting = [program, "format", "--quiet", name, "-"]
-    return [partial(_filtered, root, sort), partial(_filtered, root, formatting)]
-
-
-def _filtered(root: Path, command: Sequence[str], text: str) -> str:
-    """Return the output of a command for a text; the text itself if the command fails."""
-    # In the root, where ruff finds the settings of the project.
-    done = subprocess.run(
-        command, input=text, capture_output=True, text=True, cwd=root, check=False
-    )
-    if done.returncode or not done.stdout:
-        return text
-    return done.stdout
+    return [partial(sort_imports, root / path, root), partial(format_code, root / path, root)]
 
 
 def _with_imports(module: cst.Module, imports: Iterable[str]) -> str:

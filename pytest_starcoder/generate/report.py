@@ -7,10 +7,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.generate.draft import Draft, Origin
+from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.result import (
     Counts,
     Generated,
@@ -97,18 +98,28 @@ def _kept_lines(tests: Sequence[KeptTest]) -> Iterator[str]:
 
 
 def _undrafted_lines(generated: Generated) -> Iterator[str]:
-    """Yield a line on the functions that have no draft at all."""
+    """Yield a line for each reason why functions have no draft at all."""
     drafted = {draft.target.name for draft in generated.drafts}
-    labels = []
+    labels_by_reason: dict[str, list[str]] = {}
     for score in generated.scores:
         if score.total.mutants and score.target.name not in drafted:
-            labels.append(score.target.label)
-    if labels:
+            reason = _missing_draft_reason(score.target)
+            labels_by_reason.setdefault(reason, []).append(score.target.label)
+    for reason, labels in labels_by_reason.items():
         names = one_line(", ".join(labels[:MAX_NAMES]), 200)
         further = len(labels) - MAX_NAMES
         if further > 0:
             names += f" and {further} more"
-        yield f"  no draft       {names}: no example and no usable type hints"
+        yield f"  no draft       {names}: {reason}"
+
+
+def _missing_draft_reason(target: Target) -> str:
+    """Return why neither an example nor type hints gave a draft."""
+    if not target.is_plain_function:
+        return "no example, and type hints are used for public functions of a module only"
+    if find_spec("hypothesis") is None:
+        return "no example, and Hypothesis is not installed (`pip install hypothesis`)"
+    return "no example and no usable type hints"
 
 
 def _verbose_lines(generated: Generated) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.errors import ConfigError, StarcoderError, os_reason
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.command_line import session_launch
 from pytest_starcoder.session.session_tests import SessionTests
@@ -67,16 +67,18 @@ class GeneratePlugin:
         for path in self._reports:
             if path.suffix not in (".json", ".md"):
                 raise ConfigError(
-                    f"--starcoder-generate-report={path.name}: no format has that suffix.",
-                    "There are .json, .md.",
+                    f"--starcoder-generate-report={path.name}: the suffix {path.suffix!r} is not "
+                    "supported.",
+                    "Use .json or .md.",
                 )
 
     def _locations_of(self, places: Sequence[str]) -> list[Location]:
-        from pytest_starcoder.generate.locations import locations_of_path
+        from pytest_starcoder.generate.locations import check_names, locations_of_path
 
         locations: list[Location] = []
         for place in filter(None, places):
             locations += locations_of_path(place, self._config.rootpath)
+        check_names(locations, self._config.rootpath)
         return locations
 
     # --- markers and results of the session ---
@@ -217,10 +219,10 @@ class GeneratePlugin:
     def _nothing_to_do(self) -> ConfigError:
         message = f"Nothing is marked with {MARKER}."
         if self._config.getoption("starcoder_generate_changed"):
-            message = (
-                "Nothing but tests differs from the last commit, or this is no git repository."
-            )
-        hint = "Name a file, a folder or a function: --starcoder-generate=shop/pricing.py."
+            message = "This is not a git repository."
+            if find_repository(self._config.rootpath):
+                message = "Only tests have changed since the last commit, or nothing has."
+        hint = "Name a file, folder or function, for example --starcoder-generate=shop/pricing.py."
         return ConfigError(message, hint)
 
     def _marked_locations(self) -> list[Location]:
@@ -293,5 +295,5 @@ class GeneratePlugin:
                 hint = "Name another with --starcoder-generate-report."
                 if isinstance(exc, LeadsOutside):
                     hint = UNLINK
-                message = f"{path} could not be written ({exc.strerror or exc})."
+                message = f"{path} could not be written ({os_reason(exc)})."
                 raise ConfigError(message, hint) from exc

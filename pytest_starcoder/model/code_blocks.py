@@ -60,6 +60,17 @@ def language_name(label: str) -> str:
     return _languages().get(word, word)
 
 
+def similar_language(name: str) -> str:
+    """Return the language whose name an unknown one nearly is; empty if the name is known."""
+    import difflib  # only for errors
+
+    languages = _languages()
+    if name in languages or name in languages.values():
+        return ""
+    matches = difflib.get_close_matches(name, languages, n=1, cutoff=0.75)
+    return languages[matches[0]] if matches else ""
+
+
 def file_language(path: str) -> str:
     """Return the language of a file by its name; empty if it is unknown."""
     name = PurePosixPath(path.lower()).name

@@ -13,7 +13,7 @@ _WORD_END = re.compile(r"(?<=[ \n\t])")
 class PlainText:
     """Writes a text word by word through `write`, without escape sequences.
 
-    Only whole words are written, so that an escape sequence is recognised however the
+    Only whole words are written, so that an escape sequence is recognized however the
     text is divided. Lines and indentation are kept.
     """
 

@@ -25,8 +25,9 @@ def preview(review_input: ReviewInput) -> str:
     for path, hunks in by_path.items():
         size = f"{sizes[path]:,} characters to send"
         lines.append(f"{one_line(path, 200)}: {_counts(hunks)}, {size}")
-    hunks_to_review = counted(_count_git_hunks(change.hunks), "hunk")
-    summary = f"{hunks_to_review} of {change.total} would be reviewed, {change.description}"
+    chosen = _count_git_hunks(change.hunks)
+    total = counted(change.total, "hunk")
+    summary = f"{chosen} of {total} would be reviewed: {change.description}"
     budget = review_input.settings.review_time_budget
     lines.append(f"{summary}. The time budget is {budget:g} s.")
     missing = describe_unreviewed(change.unreviewed)

@@ -83,6 +83,9 @@ CALLS_SECONDS = 4.0
 DRAFT_SECONDS = 2.0
 """Additional time to collect the tests of drafts."""
 
+STATE_SECONDS = 3.0
+"""Additional time to look through the state of all modules."""
+
 OUT_OF_TIME = "not run: time ran out"
 """Problem of a draft that was not judged before the deadline."""
 
@@ -268,7 +271,7 @@ class Trials:
         Before the last test, that state is set to what it was before the first. A run that did
         not finish has no records.
         """
-        wait = _wall_time(sum(limits.values()))
+        wait = _wall_time(sum(limits.values())) + STATE_SECONDS
         command = TryEdits(
             number=self._new_command_number(),
             candidates=self._number([{"restored": states} for states in restored]),

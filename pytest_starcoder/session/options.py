@@ -116,7 +116,7 @@ class Options:
             return
         setting = f"{option}={value}" if isinstance(value, str) else option
         raise Untrusted(
-            f"{self.shown(file)}, {setting}: a file that belongs to the repository {reason}.",
+            f"{self.shown(file)}, {setting}: a file tracked by git {reason}.",
             OPTION_HINT.format(option=option),
         )
 

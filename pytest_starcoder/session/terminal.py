@@ -32,6 +32,6 @@ class TerminalQuestions:
             if self._capture is not None:
                 self._capture.resume_global_capture()
         if hint not in self._hints:
-            self._write(f"Nothing was written: there is no terminal to ask on. {hint}\n")
+            self._write(f"Nothing was written: there is no terminal to ask in. {hint}\n")
         self._hints.add(hint)
         return ""

@@ -25,7 +25,7 @@ from pytest_starcoder.settings.config_folders import (
     settings_folders,
     user_file,
 )
-from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
+from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review, option_name
 from pytest_starcoder.settings.sources import (
     FOREIGN_VARIABLES,
     Entry,
@@ -135,7 +135,10 @@ def _parse(key: str, name: str, entry: Entry, hint: str) -> Entry:
             value = SCHEMA[key].parse(entry.value)
     except ValueError as exc:
         error = Misuse if entry.source.startswith("--") else ConfigError
-        sentence = f"{entry.source}: {name} {exc}{_actual(key, entry.value)}."
+        subject = f"{entry.source}: {name}"
+        if entry.source == option_name(key):
+            subject = entry.source
+        sentence = f"{subject} {exc}{_actual(key, entry.value)}."
         raise error(sentence, hint) from exc
     return replace(entry, value=value)
 
@@ -159,9 +162,8 @@ def _check_trust(key: str, entry: Entry) -> None:
     value = ""
     if not SCHEMA[key].secret:
         value = f" = {one_line(repr(entry.value), 100)}"
-    option = f"--starcoder-{key.replace('_', '-')}"
+    option = option_name(key)
     raise Untrusted(
-        f"{entry.source}: a file that belongs to the repository may not set {key}{value}: "
-        f"{reason}.",
+        f"{entry.source}: a file tracked by git may not set {key}{value}: {reason}.",
         entry.hint.format(option=option, variable=f"STARCODER_{key.upper()}"),
     )

@@ -11,6 +11,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Host names that mean every address of this machine, and the loopback address for each."""
 
+_EXAMPLES = "an address such as 127.0.0.1:11434 or https://gpu-box.example"
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -32,9 +34,9 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         default_port = DEFAULT_PORTS[scheme]
     try:
         parts = urlsplit(f"{scheme}://{_bracket_ipv6(address)}")
-        port = _port(parts, default_port, lenient)
     except ValueError as exc:
-        raise ValueError(f"is not an address ({exc})") from exc
+        raise ValueError(f"must be {_EXAMPLES}") from exc
+    port = _port(parts, default_port, lenient)
     if parts.query or parts.fragment:
         raise ValueError("must consist of host, port and path only; a key goes into api_key")
     if has_scheme and not parts.hostname and not lenient:
@@ -53,7 +55,7 @@ def _checked_text(value: object) -> str:
     """Return the text of an address without the quotes around it. Raises ValueError."""
     text = value.strip(" \t\"'") if isinstance(value, str) else ""
     if not text:
-        raise ValueError("must be an address such as 127.0.0.1:11434 or https://gpu-box.example")
+        raise ValueError(f"must be {_EXAMPLES}")
     if re.search(r"[\s\\]", text) or not text.isprintable():
         raise ValueError("contains a character that is not allowed in an address")
     if "@" in text:
@@ -73,10 +75,12 @@ def _bracket_ipv6(address: str) -> str:
 def _port(parts: SplitResult, default: int, lenient: bool) -> int:
     try:
         return parts.port or default
-    except ValueError:
+    except ValueError as exc:
         if lenient:
             return default
-        raise
+        raise ValueError(
+            "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434"
+        ) from exc
 
 
 def is_loopback(url: str) -> bool:

@@ -292,9 +292,36 @@ SCHEMA: Mapping[str, Key] = {
 }
 
 
+MODEL_KEYS = frozenset(
+    {
+        "backend",
+        "model",
+        "host",
+        "api_key",
+        "hf_token",
+        "family",
+        "timeout",
+        "connect_timeout",
+        "first_token_timeout",
+        "session_timeout",
+        "temperature",
+        "max_tokens",
+        "threads",
+        "cache",
+    }
+)
+"""Settings that matter wherever a model is asked."""
+
+
 def is_for_review(key: str) -> bool:
     """Return whether a setting concerns only reviews; their commands have options for it."""
     return key.startswith("review_")
+
+
+def option_name(key: str) -> str:
+    """Return the option that sets a key; only the commands for reviews have short ones."""
+    prefix = "--" if is_for_review(key) else "--starcoder-"
+    return prefix + key.removeprefix("review_").replace("_", "-")
 
 
 # A setting needs a field, a row above, and an option in plugin.py.

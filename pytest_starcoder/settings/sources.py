@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.interpreter import installed
-from pytest_starcoder.settings.schema import SCHEMA
+from pytest_starcoder.settings.schema import SCHEMA, option_name
 from pytest_starcoder.source.git.tracking import is_tracked, is_versioned
 from pytest_starcoder.text.display import one_line
 
@@ -60,7 +60,7 @@ def read_options(options: Mapping[str, str], files: Mapping[str, str]) -> dict[s
     """Return the given options by key; `files` names the repository file that sets each."""
     entries = {}
     for key, value in options.items():
-        option = f"--starcoder-{key.replace('_', '-')}"
+        option = option_name(key)
         if key in files:
             source = f"{files[key]}, {option}"
             entries[key] = Entry(value, source, tracked=True, hint=OPTION_HINT)

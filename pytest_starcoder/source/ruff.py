@@ -1,4 +1,4 @@
-"""Asks ruff, where it is installed, which lines of a file look faulty."""
+"""Runs ruff, where it is installed: finds suspicious lines, sorts imports, formats code."""
 
 from __future__ import annotations
 
@@ -51,6 +51,32 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
         return frozenset()
     locations = [finding["location"] for finding in findings]
     return frozenset(int(location["row"]) for location in locations if location)
+
+
+def sort_imports(file: Path, root: Path, text: str) -> str:
+    """Return a text with its imports sorted by the settings for `file`; unchanged if ruff fails."""
+    return _rewritten(text, root, ["check", "--quiet", "--select=I", "--fix"], file)
+
+
+def format_code(file: Path, root: Path, text: str) -> str:
+    """Return a text formatted by the settings for `file`; unchanged if ruff fails."""
+    return _rewritten(text, root, ["format", "--quiet"], file)
+
+
+def _rewritten(text: str, root: Path, options: list[str], file: Path) -> str:
+    program = find_ruff()
+    if program is None:
+        return text
+    # In the root, where ruff finds the settings of the project.
+    done = subprocess.run(
+        [program, *options, f"--stdin-filename={file}", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        check=False,
+    )
+    return text if done.returncode else done.stdout or text
 
 
 def find_ruff() -> str | None:

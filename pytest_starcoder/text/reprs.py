@@ -1,4 +1,4 @@
-"""Short representations of any value."""
+"""Texts of any value, also if its own methods raise."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def short_repr(value: object) -> str:
     except Exception as exc:  # noqa: BLE001 - reprlib takes any class called `list` for a list
         return _failed_repr(value, exc)
     return one_line(ADDRESS.sub("", text), MAX_REPR)
+
+
+def safe_str(value: object) -> str:
+    """Return `str(value)`, or a placeholder if the user's `__str__` raises."""
+    try:
+        return str(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - a user's `__str__` may raise anything
+        return f"<its str raises {type(exc).__name__}>"
 
 
 class _Repr(reprlib.Repr):

@@ -60,6 +60,7 @@ def test_changed_lines_of_a_diff_have_path_and_sign() -> None:
     ("records", "named", "exact", "wrong_sets"),
     [
         ([answer(RIGHT)], True, True, 0),
+        ([answer(RIGHT | {"path": "../src/pay.py"})], True, True, 0),
         ([answer(RIGHT, OTHER)], True, False, 0),
         ([answer(RIGHT), answer(OTHER)], True, False, 1),
         ([answer(ELSEWHERE)], False, False, 1),
@@ -67,7 +68,16 @@ def test_changed_lines_of_a_diff_have_path_and_sign() -> None:
         ([answer()], False, False, 0),
         ([], False, False, 0),
     ],
-    ids=["fault", "more", "two causes", "other file", "either", "nothing", "no cause"],
+    ids=[
+        "fault",
+        "root below",
+        "more",
+        "two causes",
+        "other file",
+        "either",
+        "nothing",
+        "no cause",
+    ],
 )
 def test_score(records: list[Any], named: bool, exact: bool, wrong_sets: int) -> None:
     result = score(BUG, records)

@@ -719,7 +719,7 @@ def test_settings_for_one_run(
 def test_invalid_setting(capsys: pytest.CaptureFixture[str], command: str) -> None:
     screen = starcoder(capsys, *COMMANDS[command], "--starcoder-max-tokens=many")
     assert (screen.status, screen.out) == (2, "")
-    assert screen.err.startswith("starcoder: --starcoder-max-tokens: ")
+    assert screen.err.startswith("starcoder: --starcoder-max-tokens must be ")
 
 
 @pytest.mark.parametrize("command", ["ask", "complete", "edit", "explain"])
@@ -730,3 +730,12 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str], command: str) -> 
     assert told.startswith(f"usage: starcoder {command} ")
     assert f"\nexamples:\n  starcoder {command} " in told
     assert "--starcoder-model VALUE" in told
+
+
+def test_misspelled_language(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = starcoder(capsys, "ask", "--code", "--language", "Pyhton", "Add two numbers.")
+    assert screen == (
+        2,
+        "",
+        "starcoder: There is no language 'Pyhton'. The nearest is python.\n",
+    )

@@ -165,7 +165,7 @@ def test_invalid_place(capsys: pytest.CaptureFixture[str], place: str) -> None:
     assert complete(capsys, place) == (
         2,
         "",
-        f"starcoder: {place!r} is not FILE:LINE. Write for example shop/pricing.py:14.\n",
+        f"starcoder: {place!r} is not FILE:LINE. For example: shop/pricing.py:14.\n",
     )
 
 

@@ -43,14 +43,13 @@ def test_working_server(
             f"project             {project}",
             "model               starcoder2:7b   (default)",
             f"host                {ollama_double.url}   (OLLAMA_HOST)",
-            f"asks                Ollama at {ollama_double.url}   "
+            f"server              Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
             "version             0.24.0",
-            "model               starcoder2:7b is available; prompts have the format of the family "
-            "starcoder2",
+            "status              starcoder2:7b is available; prompts use the starcoder2 format",
             "window              16384 tokens",
-            "test                asked to continue 'def fibonacci(n):'; a model that must be "
-            "loaded takes longer",
+            "test                asked to continue 'def fibonacci(n):' (slower the first time, "
+            "while the model loads)",
             "answer              return n if n < 2 else fibonacci(n - 1)",
             "speed               14 tokens in N s, N a second, including loading",
             "next                It works: run `pytest --starcoder-explain` in your project.",
@@ -71,12 +70,11 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
         "model               starcoder2:7b   (default)",
         f"host                {llamacpp.url}   (--starcoder-host)",
         "api_key             (set, not shown)   (--starcoder-api-key)",
-        f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: "
+        f"server              llama.cpp at {llamacpp.url}   (backend is llamacpp: "
         "--starcoder-backend)",
     ]
     assert lines[7] == (
-        "model               tiny-starcoder2.gguf is available; prompts have the format of the "
-        "family starcoder2"
+        "status              tiny-starcoder2.gguf is available; prompts use the starcoder2 format"
     )
     assert lines[8] == "window              4096 tokens"
     assert (
@@ -90,7 +88,7 @@ def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -
     status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
     assert status == 0
     assert (
-        f"asks                the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
+        f"server              the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
         "model is a file)" in (lines)
     )
 
@@ -106,11 +104,11 @@ def test_closed_port(
             f"project             {project}",
             "model               starcoder2:7b   (default)",
             f"host                {url}   (OLLAMA_HOST)",
-            f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is "
+            f"server              Ollama at {url}   (backend is auto: Ollama, unless the model is "
             "a file)",
             f"problem             Nothing answers at {url}.",
-            "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it "
-            "runs, "
+            "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to its "
+            "address, "
             "or set STARCODER_MODEL to a .gguf file, which needs no server.",
         ],
     )
@@ -139,7 +137,7 @@ def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = doctor(capsys, "--starcoder-backend=none")
     assert status == 1
     assert lines[-2:] == [
-        "problem             The setting backend is none.",
+        "problem             The backend is set to none.",
         "next                Set backend to auto to use Ollama, or to embedded with model=demo or "
         "a .gguf file.",
     ]

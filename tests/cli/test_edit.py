@@ -131,7 +131,7 @@ def test_invalid_place(capsys: pytest.CaptureFixture[str], place: str) -> None:
     assert edit(capsys, place, "Fix it.") == (
         2,
         "",
-        f"starcoder: {place!r} is not FILE:A-B. Write for example shop/pricing.py:14-20.\n",
+        f"starcoder: {place!r} is not FILE:A-B. For example: shop/pricing.py:14-20.\n",
     )
 
 

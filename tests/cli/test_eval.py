@@ -190,13 +190,24 @@ def test_mistyped_option(data: str, capsys: pytest.CaptureFixture[str], wrong: l
     assert "usage: starcoder eval {humaneval,mbpp} --data PATH" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--limit", "--samples"])
+@pytest.mark.parametrize("value", ["x", "0", "1.5"])
+def test_count_options(
+    data: str, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "humaneval", "--data", data, option, value])
+    message = f"argument {option}: must be a whole number above 0, not {value!r}\n"
+    assert capsys.readouterr().err.endswith(message)
+
+
 def test_message_without_model(
     data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STARCODER_BACKEND", "none")
     assert main(["eval", "humaneval", "--data", data]) == 1
     assert capsys.readouterr().err.startswith(
-        "starcoder: The setting backend is none. Set backend to auto"
+        "starcoder: The backend is set to none. Set backend to auto"
     )
 
 

@@ -159,6 +159,22 @@ def test_errors_before_asking(
     assert ollama_double.prompts() == []
 
 
+def test_line_instead_of_name(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+    (project / "plain.py").write_text("x = 1\n")
+    assert explain(capsys, "plain.py:30").err == (
+        "starcoder: plain.py:30 names a line, and explain takes FILE or FILE::NAME. "
+        "For example: plain.py::NAME, with the function or class of that line.\n"
+    )
+
+
+def test_name_is_checked_without_a_server(
+    capsys: pytest.CaptureFixture[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    (project / "plain.py").write_text("x = 1\n")
+    assert explain(capsys, "plain.py::f").err.startswith("starcoder: plain.py defines no 'f'.")
+
+
 def test_empty_file(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     (project / "empty.py").touch()
     assert (

@@ -32,6 +32,44 @@ def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "doctor Show which model is used, whether it answers, and what to do next" in told
 
 
+@pytest.mark.parametrize(
+    ("words", "usage", "message"),
+    [
+        (["doctor", "--deeep"], "doctor", "there is no option --deeep; the nearest is --deep"),
+        (["ask", "--coed", "x"], "ask", "there is no option --coed; the nearest is --code"),
+        (
+            ["review", "--formt", "json"],
+            "review",
+            "there is no option --formt; the nearest is --format",
+        ),
+        (["demo", "--foo"], "demo", "there is no option --foo; --help lists the options"),
+    ],
+)
+def test_misspelled_option(
+    capsys: pytest.CaptureFixture[str], words: list[str], usage: str, message: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: starcoder {usage} ")
+    assert error.endswith(f"starcoder {usage}: error: {message}\n")
+
+
+def test_abbreviated_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["doctor", "--hel"])
+    assert capsys.readouterr().out.startswith("usage: starcoder doctor ")
+
+
+def test_help_lists_settings_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["ask", "--help"])
+    help_text = capsys.readouterr().out
+    assert "--starcoder-max-tokens" in help_text
+    assert "--starcoder-replay" not in help_text
+    assert "--starcoder-generate-tokens" not in help_text
+
+
 def test_interrupt_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,16 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "shop.py"
 
 
+@pytest.mark.usefixtures("file")
+def test_similar_file_is_suggested() -> None:
+    message = "shpo.py cannot be read: No such file or directory."
+    with raises_error(ConfigError, message, "Is it shop.py?"):
+        read_source("shpo.py")
+    message = "away.txt cannot be read: No such file or directory."
+    with raises_error(ConfigError, message, "Name a file that exists."):
+        read_source("away.txt")
+
+
 @pytest.mark.parametrize(
     "content",
     [

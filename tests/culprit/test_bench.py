@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,13 +15,10 @@ OLD = "def f():\n    x = 1\n    y = 1\n    return x, y\n"
 NEW = "def f():\n    x = 2\n    y = 2\n    return x, y\n"
 
 
-def desk(outcome: Outcome = "failed", **options: list[str]) -> Desk:
-    return Desk(
-        {"a.py": OLD, "b.py": "z = 1\n"},
-        {"a.py": NEW, "b.py": "z = 2\n"},
-        lambda texts: outcome,
-        **options,
-    )
+def desk(outcome: Outcome = "failed", at_import: Sequence[str] = ()) -> Desk:
+    old = {"a.py": OLD, "b.py": "z = 1\n"}
+    new = {"a.py": NEW, "b.py": "z = 2\n"}
+    return Desk(old, new, lambda texts: outcome, at_import=at_import)
 
 
 @pytest.mark.parametrize(

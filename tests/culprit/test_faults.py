@@ -21,7 +21,12 @@ OPTIONS = (
     "--continue-on-collection-errors",
 )
 
-GROUPS = {"functions": IN_FUNCTIONS, "imports": AT_IMPORT, "files": IN_FILES}
+GROUPS = {
+    "functions": IN_FUNCTIONS,
+    "imports": AT_IMPORT,
+    "files": {name: fault for name, fault in IN_FILES.items() if "::" in fault.test},
+    "collection": {name: fault for name, fault in IN_FILES.items() if "::" not in fault.test},
+}
 
 CONFTEST = """
 import pytest
@@ -35,7 +40,8 @@ def labelled():
 HARMLESS = {
     "README.md": ("Prices.\n", "Prices and more.\n"),
     "labels.py": (
-        "import os\n\nSIZE = 1\n\ndef label(name):\n    return name + '!'\n\ndef other():\n    pass\n",
+        "import os\n\nSIZE = 1\n\ndef label(name):\n    return name + '!'\n\n"
+        "def other():\n    pass\n",
         "import os\nimport sys\n\nSIZE = 2\n\ndef label(name):\n    # Loud.\n"
         "    return f'{name}!'\n\ndef other():\n    return 2\n\ndef more():\n    pass\n",
     ),
@@ -85,17 +91,19 @@ def run_with_faults(folder: Path, faults: Mapping[str, Fault]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run with all faults of the group in the parameter."""
     folder = tmp_path_factory.mktemp("faults")
-    return {name: run_with_faults(folder / name, group) for name, group in GROUPS.items()}
+    return run_with_faults(folder / "project", GROUPS[request.param])
 
 
-@pytest.mark.parametrize(
-    ("group", "name"), [(group, name) for group, faults in GROUPS.items() for name in faults]
-)
-def test_named_lines(runs: dict[str, Run], group: str, name: str) -> None:
-    fault = GROUPS[group][name]
-    broke = runs[group].cause(fault.test)["broke"]
+FAULTS = [(group, name) for group, faults in GROUPS.items() for name in faults]
+
+
+@pytest.mark.parametrize(("run", "name"), FAULTS, indirect=["run"], scope="module")
+def test_named_lines(run: Run, name: str) -> None:
+    [fault] = [faults[name] for faults in GROUPS.values() if name in faults]
+    broke = run.cause(fault.test)["broke"]
     places = [f"{piece['path']}:{piece['line']}" for piece in broke["pieces"]]
     assert tuple(places) == fault.lines, broke["note"]
     assert broke["either"] == []

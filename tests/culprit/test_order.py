@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.repositories import git
+from support.repositories import git, repository
 from support.runs import Run, run_pytest, write_files
 
 from pytest_starcoder.culprit.order import Order, OrderSearch
@@ -204,6 +205,7 @@ FILES = {
         def test_override(): assert load(color="blue")["color"] == "blue"
         def test_plain(): assert DEFAULTS
         def test_color(): assert load()["color"] == "red"
+        def test_other_color(): assert not load()["color"].startswith("b")
         """,
     "cart.py": """
         class Cart:
@@ -324,20 +326,36 @@ CHANGED = {
 """Uncommitted changes, each of which breaks one test."""
 
 
-def changed_repository(folder: Path) -> None:
-    """Commit FILES in a new repository, then write CHANGED."""
-    write_files(folder, FILES)
+def changed_repository(folder: Path, names: Collection[str]) -> None:
+    """Commit files of FILES in a new repository, then write those in CHANGED."""
+    write_files(folder, {name: FILES[name] for name in (".gitignore", *names)})
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=first")
-    write_files(folder, CHANGED)
+    write_files(folder, {name: CHANGED[name] for name in names if name in CHANGED})
+
+
+PROJECTS = (
+    ("flags.py", "test_flags.py", "mode.py", "test_mode.py"),
+    ("cart.py", "test_cart.py", "rates.py", "test_rates.py", "test_chance.py"),
+    ("login.py", "test_login.py", "test_fixture.py"),
+)
+"""Projects of few tests: each failure takes some runs of all tests before it."""
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("order")
-    changed_repository(folder)
-    return run_pytest(folder, {}, BARE, **GENEROUS)
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    @functools.cache
+    def run_project(names: Sequence[str]) -> Run:
+        folder = tmp_path_factory.mktemp("order")
+        changed_repository(folder, names)
+        return run_pytest(folder, {}, BARE, **GENEROUS)
+
+    def run_of(nodeid: str) -> Run:
+        file = nodeid.partition("::")[0]
+        return run_project(next(names for names in PROJECTS if file in names))
+
+    return run_of
 
 
 @dataclass(frozen=True)
@@ -391,8 +409,8 @@ EXPECTED = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("expected", EXPECTED.values(), ids=EXPECTED)
-def test_broken_by(run: Run, expected: Expected) -> None:
-    cause = run.cause(expected.victim)
+def test_broken_by(runs: Callable[[str], Run], expected: Expected) -> None:
+    cause = runs(expected.victim).cause(expected.victim)
     broke = cause["broke"]
     assert (tuple(broke["after"]), broke["state"]) == (expected.after, expected.state)
     places = [(piece["path"], piece["line"]) for piece in broke["pieces"]]
@@ -401,27 +419,67 @@ def test_broken_by(run: Run, expected: Expected) -> None:
 
 
 @pytest.mark.slow
-def test_flaky_test(run: Run) -> None:
-    cause = run.cause("test_chance.py::test_chance")
+def test_same_change_is_one_cause(runs: Callable[[str], Run]) -> None:
+    cause = runs("test_flags.py").cause("test_flags.py::test_color")
+    assert cause["tests"] == ["test_flags.py::test_color", "test_flags.py::test_other_color"]
+    assert [entry["text"] for entry in cause["statements"] if entry["kind"] == "replay"] == [
+        "passes alone and fails after test_flags.py::test_override: dependent on the order"
+    ]
+
+
+@pytest.mark.slow
+def test_flaky_test(runs: Callable[[str], Run]) -> None:
+    cause = runs("test_chance.py").cause("test_chance.py::test_chance")
     assert cause["broke"]["after"] == []
     assert "broke" not in [statement["kind"] for statement in cause["statements"]]
 
 
 @pytest.mark.slow
-def test_terminal(run: Run) -> None:
-    flat = run.text
+def test_terminal(runs: Callable[[str], Run]) -> None:
     assert (
         "broke after test_flags.py::test_override: it leaves DEFAULTS in flags.py changed "
-        "flags.py:5, changed since the last commit: undoing it, 1 failing test passes"
-    ) in flat
-    assert "not by the changes since the last commit: it fails the same way without them" in flat
+        "flags.py:5, changed since the last commit: undoing it, 2 failing tests pass"
+    ) in runs("test_flags.py").text
+    note = "not by the changes since the last commit: it fails the same way without them"
+    assert note in runs("test_fixture.py").text
 
 
 @pytest.mark.slow
-def test_unchanged_files(run: Run) -> None:
-    git(run.folder, "add", "--all")
-    changed = git(run.folder, "diff", "--cached", "--name-only").split()
-    assert set(changed) == set(CHANGED)
+def test_unchanged_files(runs: Callable[[str], Run]) -> None:
+    folder = runs("test_flags.py").folder
+    git(folder, "add", "--all")
+    changed = git(folder, "diff", "--cached", "--name-only").split()
+    assert changed == ["flags.py", "mode.py"]
+
+
+@pytest.mark.slow
+def test_after_a_failing_test(tmp_path: Path) -> None:
+    """When the failing tests run again, the one that depends on another does not pass."""
+    files = {
+        "shop.py": """
+            RATES = {"eur": 1}
+            def rate(name): return RATES[name]
+            """,
+        "test_shop.py": """
+            import pytest
+            from shop import RATES, rate
+
+            @pytest.mark.parametrize("number", [1, 2])
+            def test_update(number):
+                RATES["eur"] = 2
+                assert number == 3
+
+            def test_rate(): assert rate("eur") == 1
+            """,
+    }
+    folder = repository(tmp_path / "shop", {"other.py": "x = 1\n"})
+    (folder / "other.py").write_text("x = 2\n")
+    run = run_pytest(folder, files, BARE, **GENEROUS)
+    broke = run.cause("test_shop.py::test_rate")["broke"]
+    [guilty] = broke["after"]
+    assert guilty.startswith("test_shop.py::test_update[")
+    assert broke["state"] == "RATES in shop.py"
+    assert run.cause("::test_update[1]")["broke"]["after"] == []
 
 
 SHUFFLING = """

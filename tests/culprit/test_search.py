@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_worker import Desk, Outcome, places
+from support.fake_worker import BEFORE, Desk, Judge, Outcome, places
 
 from pytest_starcoder.culprit.bench import Verdict
 from pytest_starcoder.culprit.pieces import ChangedText, Piece, Pieces
-from pytest_starcoder.culprit.search import minimize
+from pytest_starcoder.culprit.search import Search, minimize
 from pytest_starcoder.deadline import Deadline
 
 Texts = Mapping[str, str | None]
@@ -34,7 +35,7 @@ def undone(texts: Texts) -> set[str]:
     return {name for name in "abcdef" if f"{name} = 1\n" in whole}
 
 
-def passes_if(*sets: str) -> object:
+def passes_if(*sets: str) -> Judge:
     """Return a judge for which a test passes if all changes of one of the sets are undone."""
 
     def judge(texts: Texts) -> Outcome:
@@ -163,6 +164,13 @@ def test_few_imports() -> None:
     desk = Desk(OLD, NEW, passes_if("e"), at_import=["b.py"])
     desk.search(imported={})
     assert desk.worker.imports <= 8
+
+
+def test_changes_that_the_message_mentions() -> None:
+    desk = Desk(OLD, NEW, passes_if("f"), at_import=["a.py", "b.py"])
+    oracle = desk.oracle()
+    oracle.before = replace(BEFORE, note="ImportError: cannot import name 'x' from 'b.py::f = 2'")
+    assert places(Search(desk.bench, oracle, {}).find()) == [["b.py:3"]]
 
 
 # --- tests that are not steady -------------------------------------------------------------

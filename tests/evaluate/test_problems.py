@@ -68,7 +68,7 @@ def test_test_set_of_mbpp(tmp_path: Path) -> None:
     assert (len(tasks), tasks[0], tasks[-1]) == (500, "MBPP/11", "MBPP/510")
 
 
-PUBLISHED = "Use the published file."
+PUBLISHED = "Pass the path of the published file."
 
 
 def error_of(benchmark: str, path: Path) -> str:
@@ -114,6 +114,12 @@ def test_file_of_other_benchmark(tmp_path: Path) -> None:
         "so it does not belong to HumanEval. "
         "Give HumanEval.jsonl.gz of github.com/openai/human-eval."
     )
+
+
+def test_file_without_problems(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(ConfigError, match=r"empty\.jsonl has no problems\. Give HumanEval"):
+        read_problems("humaneval", tmp_path / "empty.jsonl")
 
 
 @pytest.mark.parametrize("tests", [[], 5])

@@ -408,7 +408,7 @@ def test_doctor_finds_the_backend(installed: Path, program: Program, tmp_path: P
     path = program("import sys; print(' 1 +', sys.stdin.read(), end='')")
     lines = run("starcoder", "doctor", folder=tmp_path, installed=installed)
     assert (
-        f"asks                the program answer at {path}   (backend is command: "
+        f"server              the program answer at {path}   (backend is command: "
         "--starcoder-backend)" in lines
     )
     assert "answer              1 + def fibonacci(n):" in lines

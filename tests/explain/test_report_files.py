@@ -53,8 +53,8 @@ def test_unknown_suffix() -> None:
     with pytest.raises(ConfigError) as error:
         find_writer(Path("out.txt"))
     assert str(error.value) == (
-        "--starcoder-report=out.txt: no format has that suffix. "
-        "There are .json, .markdown, .md, .sarif, .sarif.json."
+        "--starcoder-report=out.txt: the suffix '.txt' is not supported. "
+        "Use one of .json, .markdown, .md, .sarif, .sarif.json."
     )
 
 

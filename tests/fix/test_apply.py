@@ -74,8 +74,20 @@ def test_confirm(answer: str, accepted: bool) -> None:
         return answer
 
     assert confirm(fix_of(), ask) is accepted
-    question = "Change shop.py:3, with which 1 failing test passed? [y/N] "
+    question = "Apply this fix to shop.py:3? 1 failing test passes with it. [y/N] "
     assert asked == [(question, "Use --starcoder-apply=yes.")]
+
+
+def test_unclear_answer_is_asked_again() -> None:
+    answers = iter(["maybe", "y"])
+    questions = []
+
+    def ask(question: str, _hint: str) -> str:
+        questions.append(question)
+        return next(answers)
+
+    assert confirm(fix_of(), ask)
+    assert questions[1] == f"Answer y or n. {questions[0]}"
 
 
 FIXES = Fixes(

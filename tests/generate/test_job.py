@@ -45,7 +45,7 @@ def test_no_model(root: Path) -> None:
         "test_mean_example_1",
         "test_mean_example_2",
     }
-    assert generated.remark.startswith("The setting backend is none. ")
+    assert generated.remark.startswith("The backend is set to none. ")
     assert job_in(root, settings, Origin.DOCTEST).run().remark == ""
 
 

@@ -77,7 +77,7 @@ def test_unknown_name(root: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         targets_at([Location(CART, "men")], root, ())
     assert str(raised.value) == (
-        "src/shop/cart.py has no men to generate tests for. It has mean, Cart, Cart.add, Cart.drop."
+        "src/shop/cart.py has no function or class men. It has mean, Cart, Cart.add, Cart.drop."
     )
 
 
@@ -103,7 +103,10 @@ def test_locations_of_path(root: Path, text: str, locations: list[Location]) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("nowhere.py", "there is no file nowhere.py. Name a file, a folder or a function: "),
+        (
+            "nowhere.py",
+            "there is no file nowhere.py. Name a file, folder or function, for example ",
+        ),
         ("shop", "there is no file shop. Is it src/shop?"),
         ("tests", "tests has only tests, or no Python files. Put the option last, "),
         ("tests/test_there.py", "tests/test_there.py is a test file. Name a file, "),

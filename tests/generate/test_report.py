@@ -172,6 +172,23 @@ def test_verbose_lines() -> None:
     assert "  survived       parse, line 14: `b` instead of `a`" in lines
 
 
+def test_undrafted_without_hypothesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_starcoder.generate.report.find_spec", lambda _name: None)
+    lines = list(terminal_lines(replace(GENERATED, scores=GENERATED.scores[1:], suspected=())))
+    assert (
+        "  no draft       parse: no example, and Hypothesis is not installed "
+        "(`pip install hypothesis`)" in lines
+    )
+
+
+def test_undrafted_method() -> None:
+    score = GENERATED.scores[1]
+    method = replace(score, target=replace(score.target, name="Cart.total"))
+    lines = list(terminal_lines(replace(GENERATED, scores=(method,))))
+    reason = "no example, and type hints are used for public functions of a module only"
+    assert any(line.startswith("  no draft") and line.endswith(reason) for line in lines)
+
+
 def test_several_files() -> None:
     score = replace(GENERATED.scores[1], target=replace(PARSE, path="shop/other.py"))
     lines = list(terminal_lines(replace(GENERATED, scores=(GENERATED.scores[0], score))))

@@ -127,7 +127,7 @@ def verbose_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         r"shop\.py  coverage 0 % -> .* %   mutants killed 0 -> .*   1 test kept of .* tried.*",
         r"  kept           test_mean_example_1  \(doctest: kills .* mutants, covers line 8\)",
         r'  suspected bug  broken: >>> broken\("3"\) raises ValueError; its docstring promises 3',
-        r"No model wrote tests: The setting backend is none\. .*",
+        r"No model wrote tests: The backend is set to none\. .*",
         r"  no draft       twice: no example and no usable type hints",
         r"  survived       twice, line 12: .*",
         r"\+def test_mean_example_1\(\):",
@@ -203,7 +203,7 @@ def test_changed_files(pytester: pytest.Pytester, project: Path) -> None:
     git(project, "commit", "--quiet", "--message=first")
     arguments = ("--starcoder-generate-changed", "--starcoder-backend=none")
     result = run(pytester, *arguments)
-    result.stdout.fnmatch_lines(["StarCoder: Nothing but tests differs from the last commit, *"])
+    result.stdout.fnmatch_lines(["StarCoder: Only tests have changed since the last commit, *"])
     (project / "shop.py").write_text(
         SHOP.replace("return sum(xs) / len(xs)", "n = len(xs)\n    return sum(xs) / n")
     )
@@ -272,9 +272,12 @@ def test_fixture(pytester: pytest.Pytester, project: Path) -> None:
     ("arguments", "message"),
     [
         (["--starcoder-generate=nowhere.py"], "*: there is no file nowhere.py. Name a file, *"),
+        (["--starcoder-generate=shpo.py"], "*: there is no file shpo.py. Is it shop.py?"),
+        (["--starcoder-generate=shop.py::maen"], "*shop.py has no function or class maen. *"),
         (
             ["--starcoder-generate=shop.py", "--starcoder-generate-report=r.txt"],
-            "*--starcoder-generate-report=r.txt: no format has that suffix. There are .json, .md.*",
+            "*--starcoder-generate-report=r.txt: the suffix '.txt' is not supported. "
+            "Use .json or .md.*",
         ),
         (
             ["--starcoder-characterise"],

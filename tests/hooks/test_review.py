@@ -81,6 +81,20 @@ def test_fail_on(top: Path, option: str, status: int) -> None:
     assert run_review(top, option).returncode == status
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--fail-on=hgih", "--fail-on must be one of info, warning, error, never, not 'hgih'."),
+        ("--time-budget=soon", "--time-budget must be a number from 1 to 86400 (seconds), "),
+        ("--max-findings=-1", "--max-findings must be a whole number from 1 to 1000, not '-1'."),
+    ],
+)
+def test_error_names_the_option(top: Path, option: str, message: str) -> None:
+    done = run_review(top, option)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"starcoder-review: {message}")
+
+
 def test_nothing_staged(tmp_path: Path) -> None:
     done = run_review(repository(tmp_path / "project"))
     assert (done.returncode, done.stdout) == (
@@ -297,15 +311,15 @@ def test_lines_are_added_lines(top: Path, model: FakeOllama) -> None:
         ),
         (
             ["--time-budget=soon"],
-            "starcoder-review: --starcoder-review-time-budget: review_time_budget must be a number",
+            "starcoder-review: --time-budget must be a number",
         ),
         (
             ["--fail-on=huge"],
-            "starcoder-review: --starcoder-review-fail-on: review_fail_on must be one of",
+            "starcoder-review: --fail-on must be one of",
         ),
         (
             ["shop/pricing.py"],
-            "starcoder-review: error: argument diff: invalid choice: 'shop/pricing.py'",
+            "starcoder-review: A review takes no file, and 'shop/pricing.py' is not -.",
         ),
         (
             ["--last"],
@@ -484,7 +498,7 @@ def test_preview(top: Path, model: FakeOllama) -> None:
     done = run_review(top, "--preview")
     assert done.stdout.splitlines()[0].startswith("shop/pricing.py: 1 hunk, 1 added line, ")
     assert done.stdout.splitlines()[1:] == [
-        "1 hunk of 1 would be reviewed, what is staged. The time budget is 20 s.",
+        "1 of 1 hunk would be reviewed: what is staged. The time budget is 20 s.",
         "Not reviewed: logo.png (binary).",
     ]
     assert not model.requests

@@ -111,7 +111,7 @@ def test_unavailable_server(
     with raises_error(
         BackendUnavailable,
         f"Nothing answers at {url}.",
-        "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+        "Start Ollama with `ollama serve`, set OLLAMA_HOST to its address, "
         "or set STARCODER_MODEL to a .gguf file, which needs no server.",
     ):
         ask("a")

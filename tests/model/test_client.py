@@ -33,7 +33,7 @@ from pytest_starcoder.settings import Settings
 PROMPT = Prompt("def mean(xs):", stop=("\n\n",), max_tokens=20)
 BUSY = (503, {"error": "server busy, please try again.  maximum pending requests exceeded"})
 START = (
-    "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+    "Start Ollama with `ollama serve`, set OLLAMA_HOST to its address, "
     "or set STARCODER_MODEL to a .gguf file, which needs no server."
 )
 

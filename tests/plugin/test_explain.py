@@ -42,7 +42,7 @@ def test_section(mean: Run) -> None:
         "     at        test_pricing.py:4 in test_mean",
         "                   assert mean([1, 2, 3]) == 2",
         "     checked   failed again when rerun",
-        "               there, mean(xs=[1, 2, 3]) returned 3.0",
+        "               in the rerun, mean(xs=[1, 2, 3]) returned 3.0",
         "     why       The test fails because the divisor is one too small.",
         "               (starcoder2:7b, a guess)",
         "     rerun     pytest test_pricing.py::test_mean",

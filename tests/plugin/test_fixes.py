@@ -157,7 +157,7 @@ def test_sarif_report(run: Run) -> None:
 
 
 def test_no_file_changes(run: Run) -> None:
-    message = "Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes."
+    message = "Nothing was written: there is no terminal to ask in. Use --starcoder-apply=yes."
     assert message in run.lines
     assert state(run.folder) == run.before
 
@@ -213,7 +213,7 @@ def test_answers_on_a_terminal(pytester: pytest.Pytester) -> None:
         ["--starcoder-apply", "--starcoder-write"], {b"[y/N]": "y", b"[1/2/N]": "2"}
     )
     assert "which?    limited(0, 3) returns True, or returns False?" in screen
-    assert "Change shop.py:6, with which 1 failing test passed? [y/N]" in screen
+    assert "Apply this fix to shop.py:6? 1 failing test passes with it. [y/N]" in screen
     assert "Which is right: limited(0, 3) 1. returns True, 2. returns False? [1/2/N]" in screen
     assert Path("shop.py").read_text() == SHOP.replace("n < most", "n <= most")
     answer = "    from shop import limited\n\n    assert limited(0, 3) == False\n"

@@ -215,7 +215,7 @@ def test_suspects(run: Run) -> None:
     assert re.fullmatch(r"none of \d+ passing neighbours runs it", suspect["reasons"][-1])
     first, second = replays(cause)
     assert re.fullmatch(r"failed again when rerun; \d+ neighbours? passed", first)
-    assert second.startswith("there, price(kind='dear', amount=3)")
+    assert second.startswith("in the rerun, price(kind='dear', amount=3)")
 
 
 @pytest.mark.parametrize("name", ["order", "environment"])
@@ -414,7 +414,7 @@ def test_user_options(pytester: pytest.Pytester, options: tuple[str, ...]) -> No
     pytester.makepyfile(**MEAN)
     Path("own.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     text = explain(pytester, *options)
-    outcome = "there, mean(xs=[1, 2, 3]) returned 3.0"
+    outcome = "in the rerun, mean(xs=[1, 2, 3]) returned 3.0"
     assert f"checked failed again when rerun {outcome}" in text
 
 

@@ -51,8 +51,8 @@ def test_unknown_suffix(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--starcoder-report=out.txt")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert (
-        "ERROR: --starcoder-report=out.txt: no format has that suffix. "
-        "There are .json, .markdown, .md, .sarif, .sarif.json."
+        "ERROR: --starcoder-report=out.txt: the suffix '.txt' is not supported. "
+        "Use one of .json, .markdown, .md, .sarif, .sarif.json."
     ) in result.errlines
 
 

@@ -108,7 +108,7 @@ def test_host_of_a_cloned_repository(
         result = pytester.runpytest("--starcoder-explain")
         assert elsewhere.requests == []
     assert usage_error(result) == (
-        "ERROR: pyproject.toml, line 2: a file that belongs to the repository may not set "
+        "ERROR: pyproject.toml, line 2: a file tracked by git may not set "
         f"host = '{elsewhere.url}': it names another machine. "
         "Set it with --starcoder-host, STARCODER_HOST, "
         "a .env that git does not track, or your own config.toml."

@@ -19,7 +19,7 @@ from pytest_starcoder.settings import Settings
 
 FAILING = "def test_it(): assert 1 == 2"
 EVIL = "http://evil.example"
-MAY_NOT = "a file that belongs to the repository may not"
+MAY_NOT = "a file tracked by git may not"
 SAY_HOST = "Remove it there, or pass --starcoder-host on the command line or in PYTEST_ADDOPTS."
 HOST_REFUSED = (
     f"--starcoder-host: {MAY_NOT} set host = '{EVIL}': it names another machine. {SAY_HOST}"

@@ -616,9 +616,15 @@ BAD_VALUES = [
     (
         "host",
         "'box:port'",
-        "is not an address (Port could not be cast to integer value as 'port'), not 'box:port'",
+        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, "
+        "not 'box:port'",
     ),
-    ("host", "'box:99999'", "is not an address (Port out of range 0-65535), not 'box:99999'"),
+    (
+        "host",
+        "'box:99999'",
+        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, "
+        "not 'box:99999'",
+    ),
     ("host", "'http://key@box'", "must not contain a user or password; a key goes into api_key"),
     (
         "host",
@@ -641,7 +647,7 @@ def test_bad_values_are_complete() -> None:
 
 def test_source_of_bad_value(places: Places) -> None:
     assert places.error(timeout="") == (
-        "--starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), not ''. "
+        "--starcoder-timeout must be a number from 0.1 to 86400 (seconds), not ''. "
         "Fix or remove it."
     )
     assert places.env(STARCODER_MAX_TOKENS="many").error() == (

@@ -160,7 +160,7 @@ def test_refused_in_pyproject(
     git(project, "add", "pyproject.toml")
     hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack="")
     assert refusal(project, environ) == (
-        f"pyproject.toml, line 2: a file that belongs to the repository may not set {reason} {hint}"
+        f"pyproject.toml, line 2: a file tracked by git may not set {reason} {hint}"
     )
 
 
@@ -171,8 +171,7 @@ def test_refused_in_tracked_dotenv(
     in_tracked_dotenv(project, key, value)
     hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack=UNTRACK)
     assert refusal(project, environ) == (
-        f".env, line 1 (STARCODER_{key.upper()}): "
-        f"a file that belongs to the repository may not set {reason} {hint}"
+        f".env, line 1 (STARCODER_{key.upper()}): a file tracked by git may not set {reason} {hint}"
     )
 
 
@@ -180,7 +179,7 @@ def test_tracked_ollama_host(project: Path, environ: dict[str, str]) -> None:
     (project / ".env").write_text("A=1\nOLLAMA_HOST=evil.example\n")
     git(project, "add", ".env")
     assert refusal(project, environ) == (
-        ".env, line 2 (OLLAMA_HOST): a file that belongs to the repository may not set "
+        ".env, line 2 (OLLAMA_HOST): a file tracked by git may not set "
         "host = 'http://evil.example:11434': it names another machine. "
         + HINT.format(option="host", variable="HOST", untrack=UNTRACK)
     )
@@ -191,7 +190,7 @@ def test_tracked_token(project: Path, environ: dict[str, str], name: str) -> Non
     (project / ".env").write_text(f"A=1\n{name}=hf_secret\n")
     git(project, "add", ".env")
     assert refusal(project, environ, backend="huggingface") == (
-        f".env, line 2 ({name}): a file that belongs to the repository may not set hf_token: "
+        f".env, line 2 ({name}): a file tracked by git may not set hf_token: "
         "a token is a secret. "
         + HINT.format(option="hf-token", variable="HF_TOKEN", untrack=UNTRACK)
     )
@@ -297,7 +296,7 @@ def test_dotenv_without_git(tmp_path: Path, environ: dict[str, str], folder_name
     (tmp_path / folder_name).mkdir(exist_ok=True)
     in_untracked_dotenv(tmp_path, "host", "gpu-box")
     assert refusal(tmp_path, environ) == (
-        ".env, line 1 (STARCODER_HOST): a file that belongs to the repository may not set "
+        ".env, line 1 (STARCODER_HOST): a file tracked by git may not set "
         "host = 'gpu-box': it names another machine. Set it with --starcoder-host, STARCODER_HOST "
         "or your own config.toml: without git, .env counts as part of the project."
     )

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_starcoder.text.reprs import short_repr
+from pytest_starcoder.text.reprs import safe_str, short_repr
 
 
 class Failing:
     def __repr__(self) -> str:
         raise SystemExit
+
+
+class FailingText:
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+def test_failing_str() -> None:
+    assert safe_str(FailingText()) == "<its str raises SystemExit>"
+    assert safe_str(3) == "3"
 
 
 class MisnamedList:

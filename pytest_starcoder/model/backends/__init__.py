@@ -76,7 +76,7 @@ def make_backend(settings: Settings) -> Backend:
         name = "embedded" if is_model_file(settings.model) else "ollama"
     if name == "none":
         raise BackendUnavailable(
-            "The setting backend is none.",
+            "The backend is set to none.",
             "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
         )
     if name in BACKENDS:

@@ -176,7 +176,7 @@ def model_file(settings: Settings) -> Path:
         ) from exc
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(
-            f"{source}: the embedded engine needs a model file, and {settings.model!r} is none.",
+            f"{source}: the embedded backend needs a .gguf file or demo, not {settings.model!r}.",
             "Set model to the path of a .gguf file, or to demo after "
             "`pip install 'pytest-starcoder[demo]'`.",
         )

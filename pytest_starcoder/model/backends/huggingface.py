@@ -270,7 +270,7 @@ class Router(HttpBackend):
         if not self._settings.hf_token:
             raise AccessDenied(
                 "Hugging Face requires a token, and none is set.",
-                "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
+                "Set HF_TOKEN=hf_… in the environment, or in a .env file that git ignores; "
                 f"create one at {HUB}/settings/tokens.",
             )
         names = ("sha", "config", "inferenceProviderMapping")

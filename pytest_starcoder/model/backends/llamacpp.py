@@ -54,7 +54,7 @@ class LlamaCpp(HttpBackend):
         api_key: str = "",
         *,
         label: str = "llama.cpp",
-        start: str = "Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
+        start: str = "Start it with `llama-server -m MODEL.gguf`, or set host to its address.",
     ) -> None:
         self.label = label
         self.place = url

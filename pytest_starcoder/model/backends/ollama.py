@@ -62,7 +62,7 @@ class Ollama(HttpBackend):
             self.place,
             settings,
             name=self.label,
-            start=f"Start Ollama with `ollama serve`, {_set_host(settings)} to where it runs, "
+            start=f"Start Ollama with `ollama serve`, {_set_host(settings)} to its address, "
             "or set STARCODER_MODEL to a .gguf file, which needs no server.",
             to_error=self._to_error,
             api_key=api_key_for_host(settings),
@@ -74,8 +74,8 @@ class Ollama(HttpBackend):
         if host and "model" in self._settings.tracked:
             raise Untrusted(
                 f"{self._settings.source('model')}: {self._settings.model!r} is answered by "
-                f"another machine, {one_line(str(host), 80)}, and a file that belongs to the "
-                "repository may not choose that.",
+                f"another machine, {one_line(str(host), 80)}, and a file tracked by git "
+                "may not choose that.",
                 "Set it with STARCODER_MODEL, a .env that git does not track, or your own "
                 "config.toml.",
             )
@@ -306,7 +306,7 @@ _ERRORS: tuple[tuple[str, type[BackendError] | type[PromptTooLong], str, str], .
     (
         r"^request canceled",
         BadResponse,
-        "Ollama says that the request was cancelled.",
+        "Ollama says that the request was canceled.",
         "Ask again.",
     ),
 )

@@ -41,9 +41,7 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
 from pytest_starcoder.text.display import one_line
 
-START = (
-    "Start it, for example with `vllm serve bigcode/starcoder2-7b`, or set host to where it runs."
-)
+START = "Start it, for example with `vllm serve bigcode/starcoder2-7b`, or set host to its address."
 
 _IDENTITY_FIELDS = ("id", "owned_by", "root", "parent", "max_model_len", "meta")
 """Fields of the list of models that change with the model; others change all the time."""
@@ -113,7 +111,10 @@ class OpenAI(HttpBackend):
         """
         entries = dicts_field(self._server.get("/v1/models", deadline), "data")
         if not entries:
-            raise BadResponse(f"{self.place} lists no model.", START)
+            raise BadResponse(
+                f"{self.place} lists no model.",
+                "Load a model on it, or set host to the address of another server.",
+            )
         model = self._settings.model
         names = [str(entry.get("id", "")) for entry in entries]
         if model in names:

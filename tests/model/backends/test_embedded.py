@@ -284,7 +284,7 @@ def test_folder_as_model(tmp_path: Path) -> None:
 def test_model_name_as_file() -> None:
     with raises_error(
         ConfigError,
-        "STARCODER_MODEL: the embedded engine needs a model file, and 'starcoder2:7b' is none.",
+        "STARCODER_MODEL: the embedded backend needs a .gguf file or demo, not 'starcoder2:7b'.",
         "Set model to the path of a .gguf file, or to demo after `pip install "
         "'pytest-starcoder[demo]'`.",
     ):

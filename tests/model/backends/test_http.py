@@ -37,9 +37,9 @@ LIMIT = 0.7
 
 NAMES = {"ollama": "Ollama", "llamacpp": "llama.cpp"}
 START = {
-    "ollama": "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+    "ollama": "Start Ollama with `ollama serve`, set OLLAMA_HOST to its address, "
     "or set STARCODER_MODEL to a .gguf file, which needs no server.",
-    "llamacpp": "Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
+    "llamacpp": "Start it with `llama-server -m MODEL.gguf`, or set host to its address.",
 }
 ANOTHER = "Is another program listening there? Set host to where {name} runs."
 LONGER = "Give it longer with STARCODER_TIMEOUT (seconds), or use a smaller model."

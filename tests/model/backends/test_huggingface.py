@@ -569,7 +569,7 @@ def test_missing_token() -> None:
         raises_error(
             AccessDenied,
             "Hugging Face requires a token, and none is set.",
-            "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
+            "Set HF_TOKEN=hf_… in the environment, or in a .env file that git ignores; "
             "create one at https://huggingface.co/settings/tokens.",
         ),
     ):

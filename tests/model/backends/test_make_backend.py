@@ -93,7 +93,7 @@ def test_is_model_file(model: str, file: bool) -> None:
 def test_backend_none() -> None:
     with raises_error(
         BackendUnavailable,
-        "The setting backend is none.",
+        "The backend is set to none.",
         "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
     ):
         make_backend(Settings(backend="none"))

@@ -151,7 +151,7 @@ def test_tracked_remote_model(
         Untrusted,
         "pyproject.toml, line 3: 'starcoder2:7b' is answered by another machine, "
         "https://ollama.com:443, "
-        "and a file that belongs to the repository may not choose that.",
+        "and a file tracked by git may not choose that.",
         "Set it with STARCODER_MODEL, a .env that git does not track, or your own config.toml.",
     ):
         made(ollama_double, tracked=frozenset({"model"}), sources=source).identify(soon())

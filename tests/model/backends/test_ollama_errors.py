@@ -106,7 +106,7 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         499,
         "request canceled",
         BadResponse,
-        "Ollama says that the request was cancelled.",
+        "Ollama says that the request was canceled.",
         "Ask again.",
     ),
     (

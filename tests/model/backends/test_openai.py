@@ -107,6 +107,9 @@ def test_tgi_ignores_names() -> None:
         assert backend.inspect(backend.identify(soon()), soon()).name == NAME
 
 
+NO_MODEL = "Load a model on it, or set host to the address of another server."
+
+
 @pytest.mark.parametrize(
     "listed", [{}, {"data": []}, {"data": None}, {"data": {"id": "m"}}, {"data": ["m", None]}]
 )
@@ -114,7 +117,7 @@ def test_server_without_models(listed: dict[str, Any]) -> None:
     double = FakeVllm(replies={"/v1/models": (200, listed)})
     with (
         asking(double) as backend,
-        raises_error(BadResponse, f"{double.url} lists no model.", START),
+        raises_error(BadResponse, f"{double.url} lists no model.", NO_MODEL),
     ):
         backend.identify(soon())
 
