@@ -98,6 +98,9 @@ class UndoSession:
         targets = self._targets(causes)
         if not (settings.undo and settings.replay) or not targets:
             return results
+        for target in targets:
+            if target.earlier:  # running it again has shown that much, should nothing run here
+                self._orders[target.index] = Order(target.earlier)
         started = time.monotonic()
         deadline = Deadline.after(settings.undo_timeout, "undo_timeout")
         search_deadline = Deadline.after(SEARCH_SHARE * settings.undo_timeout, "undo_timeout")

@@ -63,7 +63,7 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
     [
         (
             "xllamacpp",
-            "starcoder: The embedded engine is not installed. "
+            "starcoder: The embedded backend is not installed. "
             "Install it with `pip install 'pytest-starcoder[demo]'`.\n",
         ),
         (

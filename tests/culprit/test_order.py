@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,22 @@ from support.repositories import git, repository
 from support.runs import Run, run_pytest, write_files
 
 from pytest_starcoder.culprit.order import Order, OrderSearch
+from pytest_starcoder.culprit.session import UndoSession
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.explain.breakage import Breakage
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
+from pytest_starcoder.explain.case import build_cases
+from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.replay import Replay, order_statement, with_order
+from pytest_starcoder.explain.undo_interface import UndoContext
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trials import SessionRun
 from pytest_starcoder.runner.worker_messages import ChangedState, Record
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 DEFAULTS = ChangedState("DEFAULTS", "flags.py")
 IMPORTED = ChangedState("DEFAULTS", "test_flags.py")
@@ -174,6 +185,33 @@ def test_shorter_order_in_the_replay() -> None:
     replay = with_order(Replay(statements=statements, order=(*EARLIER, VICTIM)), EARLIER[:1])
     assert replay.order == (EARLIER[0], VICTIM)
     assert replay.statements == (order_statement(EARLIER[:1]), "another")
+
+
+def test_order_where_nothing_runs(tmp_path: Path) -> None:
+    """Running the tests again has shown the order, even where changes cannot be undone."""
+    launch = Launch(tmp_path, tmp_path, obstacle="no pytest here")
+    context = UndoContext((), launch, Conventions(), Settings(), lambda *_: nullcontext(len))
+    replay = Replay(order=(EARLIER[0], VICTIM))
+    [cause] = group_failures([Failure(VICTIM, "call", "KeyError", "", "")])
+    [breakage] = UndoSession(context).find([(cause, replay)])
+    assert breakage.order == f"after {EARLIER[0]}"
+    assert breakage.note == "no change was undone: no pytest here"
+
+
+def test_joined_causes_keep_the_order(tmp_path: Path) -> None:
+    failures: list[Failure] = []
+    for name in ("test_x", "test_y"):
+        frame = Frame("test_a.py", len(failures) + 1, name, 1, "assert x")
+        failures.append(Failure(f"test_a.py::{name}", "call", "KeyError", "", "", (frame,)))
+    causes = group_failures(failures)
+    order = (*EARLIER[:1], "test_a.py::test_x")
+    replays = [Replay(statements=(order_statement(EARLIER[:1]),), order=order)] * 2
+    piece = BrokenBy("flags.py", 1, 1, "-x\n+y")
+    breakages = [Breakage(pieces=(piece,), after=EARLIER[:1])] * 2
+    sources = SourceFiles(lambda _path: "y\n")
+    cases = build_cases(causes, replays, sources, History(tmp_path), (), breakages=breakages)
+    [case] = cases
+    assert (case.replay.order, case.replay.statements) == (order, replays[0].statements)
 
 
 # --- whole runs ----------------------------------------------------------------------------

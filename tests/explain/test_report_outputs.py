@@ -64,7 +64,7 @@ def test_nothing_failed(tmp_path: Path) -> None:
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^--starcoder-report=out\.txt: no format"):
+    with pytest.raises(ConfigError, match=r"^--starcoder-report=out\.txt: the suffix"):
         Outputs(tmp_path, "out.txt")
 
 

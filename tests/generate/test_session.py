@@ -285,7 +285,7 @@ def test_fixture(pytester: pytest.Pytester, project: Path) -> None:
             "Add --starcoder-generate=FILE.",
         ),
     ],
-    ids=["no-file", "suffix", "no-generation"],
+    ids=["no-file", "similar-file", "unknown-name", "suffix", "no-generation"],
 )
 def test_usage_error(
     pytester: pytest.Pytester, project: Path, arguments: list[str], message: str

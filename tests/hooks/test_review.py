@@ -241,7 +241,7 @@ def test_missing_extra(
     monkeypatch.setattr("pytest_starcoder.model.backends.embedded.find_spec", lambda _name: None)
     assert review.main([]) == 0
     assert capsys.readouterr().err == (
-        "starcoder-review: The embedded engine is not installed. This hook runs in its own "
+        "starcoder-review: The embedded backend is not installed. This hook runs in its own "
         "environment: add "
         "`additional_dependencies: ['pytest-starcoder[demo]']` to it in .pre-commit-config.yaml.\n"
     )

@@ -62,7 +62,7 @@ def test_bad_settings(pytester: pytest.Pytester) -> None:
         from pytest_starcoder import ConfigError
 
         def test_it(starcoder):
-            with pytest.raises(ConfigError, match="--starcoder-timeout: timeout must be a number"):
+            with pytest.raises(ConfigError, match="--starcoder-timeout must be a number"):
                 starcoder.ask("why?")
         """
     )

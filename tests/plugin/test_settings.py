@@ -25,7 +25,7 @@ def test_bad_option(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
     result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=soon")
     assert usage_error(result) == (
-        "ERROR: --starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), "
+        "ERROR: --starcoder-timeout must be a number from 0.1 to 86400 (seconds), "
         "not 'soon'. Fix or remove it."
     )
 

@@ -50,7 +50,7 @@ class Embedded:
     def __init__(self, settings: Settings) -> None:
         if find_spec("xllamacpp") is None:
             extra = "demo" if settings.model == "demo" else "embedded"
-            raise MissingExtra("The embedded engine is not installed.", how_to_install(extra))
+            raise MissingExtra("The embedded backend is not installed.", how_to_install(extra))
         self._settings = settings
         self._file = model_file(settings)
         self._name = "gemma-3-270m" if settings.model == "demo" else self._file.name

@@ -220,7 +220,7 @@ class Router(HttpBackend):
             server_url(url),
             self._settings,
             name=self.label,
-            start="Is this machine online? Ollama and the embedded engine also work offline.",
+            start="Is this machine online? Ollama and the embedded backend also work offline.",
             to_error=_ErrorTranslator(self.label, self.place, model, token),
             api_key=token,
         )

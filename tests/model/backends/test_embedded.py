@@ -313,7 +313,7 @@ def test_engine_not_installed(
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with raises_error(
         MissingExtra,
-        "The embedded engine is not installed.",
+        "The embedded backend is not installed.",
         "Install it with `pip install 'pytest-starcoder[embedded]'`.",
     ):
         make_backend(Settings(backend="embedded", model="x.gguf"))
