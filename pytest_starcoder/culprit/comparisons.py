@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_starcoder.culprit.pieces import ChangedText, Kind
 from pytest_starcoder.explain.breakage import BrokenBy
@@ -37,8 +39,12 @@ class Changes:
 class Repositories:
     """The repositories that hold the project's files."""
 
-    def __init__(self, project: Project, conventions: Conventions) -> None:
+    def __init__(
+        self, project: Project, conventions: Conventions, started: float = math.inf
+    ) -> None:
+        """`started` is when the tests began, in seconds since the epoch: they may write files."""
         self._project = project
+        self._started = started
         self._conventions = conventions
         self._comparer = Comparer(project.repository)
 
@@ -105,6 +111,9 @@ class Repositories:
         files: list[ChangedText] = []
         changed_lines = 0
         for file in comparison.files:
+            if _modified(file.path) >= self._started:
+                left_out.append(f"{self._project.path_of(str(file.path))} (written by this run)")
+                continue
             text = self._changed_text(file)
             size = sum(piece.size for piece in text.pieces)
             if not size:
@@ -127,3 +136,11 @@ class Repositories:
         conventions = self._conventions
         is_test = path in conventions.files or conventions.is_test_path(path)
         return "test" if is_test else "code"
+
+
+def _modified(file: Path) -> float:
+    """Return when a file was last modified, in seconds since the epoch; 0 for a missing one."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -85,6 +85,10 @@ class Search:
         """Return whether the test runs lines of a piece, or those around removed ones."""
         return piece.is_among(self._executed)
 
+    def is_any_executed(self) -> bool:
+        """Return whether the test runs any of the changed lines."""
+        return any(map(self.is_executed, self._in_order()))
+
     def is_only_test(self, found: Found) -> bool:
         """Return whether tests or data are to blame, and no code that the test runs changed."""
         kinds = {piece.kind for pieces in found.ways for piece in pieces}

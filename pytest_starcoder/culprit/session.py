@@ -30,6 +30,9 @@ from pytest_starcoder.source.sources import SourceFiles
 BASELINE_SECONDS = 5.0
 """Limit of one test with nothing undone, in seconds of processor time."""
 
+SEARCH_SHARE = 0.7
+"""Share of the time for the search; the rest is for the confirmation."""
+
 MAX_NEIGHBOURS = 40
 """Maximum number of passing tests that are run with the changes undone."""
 
@@ -53,7 +56,8 @@ SHALLOW = (
 class Target:
     """A cause to search for, and the test that judges: its quickest failing one.
 
-    For an error of collection, that is the file. `executed` are the lines it runs or imports.
+    For an error of collection, that is the file. `executed` are the lines it runs or imports,
+    and `imported` the latter alone.
     It fails only after the tests `earlier`, if there are any.
     """
 
@@ -61,6 +65,7 @@ class Target:
     test: str
     exception: str
     executed: Lines = field(default_factory=dict)
+    imported: Lines = field(default_factory=dict)
     earlier: tuple[str, ...] = ()
 
 
@@ -98,9 +103,10 @@ class UndoSession:
                 self._orders[target.index] = Order(target.earlier)
         started = time.monotonic()
         deadline = Deadline.after(settings.undo_timeout, "undo_timeout")
+        search_deadline = Deadline.after(SEARCH_SHARE * settings.undo_timeout, "undo_timeout")
         with self._context.show_status("broke", "undoing changes"):
             try:
-                for target, breakage in self._search(causes, targets, deadline):
+                for target, breakage in self._search(causes, targets, search_deadline, deadline):
                     results[target.index] = breakage
             except Unavailable as exc:
                 results[targets[0].index] = Breakage(note=f"no change was undone: {exc}")
@@ -122,7 +128,10 @@ class UndoSession:
                 executed = dict(quickest.imported)
                 for path, lines in quickest.lines.items():
                     executed[path] = lines | executed.get(path, frozenset())
-                targets.append(Target(index, quickest.nodeid, quickest.exception, executed))
+                target = Target(
+                    index, quickest.nodeid, quickest.exception, executed, quickest.imported
+                )
+                targets.append(target)
             elif len(replay.order) > 1:
                 *earlier, test = replay.order
                 exception = cause.first.exception
@@ -135,11 +144,12 @@ class UndoSession:
         self,
         causes: Sequence[tuple[Cause, Replay]],
         targets: Sequence[Target],
+        search_deadline: Deadline,
         deadline: Deadline,
     ) -> Iterable[tuple[Target, Breakage]]:
         """Yield what broke the targets, as far as it is known."""
         context = self._context
-        repositories = Repositories(self._project, context.conventions)
+        repositories = Repositories(self._project, context.conventions, context.started)
         tests = [target.test for target in targets]
         passed = [context.passed[test] for test in tests if test in context.passed]
         comparisons = repositories.comparisons(context.since, passed)
@@ -166,12 +176,12 @@ class UndoSession:
                         )
                     continue
                 record = baseline.get(target.test)
-                if record is not None and record.outcome == "failed":
+                if record is not None and _fails_like(record, target.exception):
                     open_targets.append(target)
                 else:
                     yield target, Breakage(note=NOT_REPRODUCED)
             while changes is not None and open_targets:
-                bench = Bench(trials, changes.files, self._project, deadline)
+                bench = Bench(trials, changes.files, self._project, search_deadline)
                 named, open_targets, notes = self._search_changes(
                     changes, bench, open_targets, baseline
                 )
@@ -235,7 +245,7 @@ class UndoSession:
             before = baseline[target.test]
             limit = MIN_TEST_SECONDS + SLOWDOWN * before.seconds
             earlier = self._limits(target.earlier)
-            oracle = Oracle(bench, target.test, limit, before, earlier)
+            oracle = Oracle(bench, target.test, limit, before, earlier, target.imported)
             known = self._known(named, oracle)
             if known is not None:
                 known.targets.append(target)
@@ -248,11 +258,13 @@ class UndoSession:
             elif found.ways and not self._is_flaky(bench, oracle):
                 only_test = search.is_only_test(found)
                 named.append(Named(changes, found, total, [target], only_test))
-            elif found.unfinished:
+            elif found.timed_out:
                 notes.append((target, _out_of_time(found, changes)))
             elif not found.ways and found.all is Verdict.FAILS:
                 unexplained.append(target)
-                notes.append((target, _not_these(changes, total)))
+                # Code that runs in another process is not undone there.
+                if search.is_any_executed():
+                    notes.append((target, _not_these(changes, total)))
         return named, unexplained, notes
 
     def _known(self, named: Sequence[Named], oracle: Oracle) -> Named | None:
@@ -313,7 +325,10 @@ class UndoSession:
             passed = {outcome.nodeid for outcome in outcomes if outcome.outcome == "passed"}
             failed = {outcome.nodeid for outcome in outcomes if outcome.failed}
             confirmed = failing_ids
-            if not passed.issuperset(target.test for target in named.targets):
+            missing = {target.test for target in named.targets} - passed
+            if missing - failed and deadline.remaining() <= 0:
+                return _out_of_time(Found(unfinished=way), changes)
+            if missing:
                 return Breakage(note="undoing changes gives different results each time")
         ways = [self._described(pieces) for pieces in found.ways]
         return Breakage(
@@ -373,6 +388,12 @@ def _failing_before(test: str, baseline: Mapping[str, Record]) -> tuple[str, ...
         return ()
     before = takewhile(lambda each: each != test, baseline)
     return tuple(each for each in before if "::" in each)
+
+
+def _fails_like(record: Record, exception: str) -> bool:
+    """Return whether a test fails with the exception of the run, as far as that is known."""
+    names = {name.rpartition(".")[2] for name in (record.raised, exception) if name}
+    return record.outcome == "failed" and len(names) <= 1
 
 
 def _in_order(pieces: Iterable[Piece]) -> list[Piece]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,8 +54,9 @@ class FinishedSession:
     """A session whose tests have run.
 
     `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
-    with which pytest runs some tests again. `since` is the commit that the user named to compare
-    with, and `passed` are those at which tests have passed before, by node id.
+    with which pytest runs some tests again. `started` is when the tests began, in seconds since
+    the epoch. `since` is the commit that the user named to compare with, and `passed` are those
+    at which tests have passed before, by node id.
     """
 
     failures: Sequence[Failure]
@@ -67,6 +69,7 @@ class FinishedSession:
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
     since: str = ""
+    started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -218,6 +221,7 @@ class Explainer:
             settings=self._settings,
             show_status=self._section.status,
             since=session.since,
+            started=session.started,
             passed=session.passed,
         )
         search = self._make_undo_search(context)

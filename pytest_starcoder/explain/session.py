@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType, TracebackType
@@ -222,6 +223,7 @@ class ExplainPlugin:
         self._environment = dict(os.environ)  # before any test can change it
         self._failures: list[Failure] = []
         self._tests = SessionTests()
+        self._started = time.time()
         self._interrupted = False
         self._prefetch: Prefetch | None = None
         self._outputs: ReportOutputs | None = None
@@ -464,6 +466,7 @@ class ExplainPlugin:
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
             since=self._since,
+            started=self._started,
             passed=self._passed_commits().read(),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,8 +21,9 @@ from pytest_starcoder.source.conventions import Conventions
 class UndoContext:
     """All that is needed to undo changes in one session.
 
-    `since` is the commit that the user named with --starcoder-since, or empty. `passed` are
-    the commits at which tests have passed before, by node id.
+    `since` is the commit that the user named with --starcoder-since, or empty. `started` is when
+    the tests began, in seconds since the epoch, and `passed` are the commits at which tests have
+    passed before, by node id.
     """
 
     tests: Sequence[FinishedTest]
@@ -30,6 +32,7 @@ class UndoContext:
     settings: Settings
     show_status: ShowStatus
     since: str = ""
+    started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -21,6 +21,7 @@ def serve_changed(files: Texts) -> None:
     """Have imports in this process and its forks find these texts instead of the files."""
     texts = {os.path.realpath(path): text for path, text in files.items()}
     _serve_code(texts)
+    _forget_imported(texts)
     # Finding modules is patched only if it has to be: every import passes through it.
     if any(text is None or not Path(path).exists() for path, text in texts.items()):
         _serve_names(texts)
@@ -44,6 +45,21 @@ def _serve_code(texts: Texts) -> None:
         return open_code(path) if text is None else io.BytesIO(text.encode())
 
     io.open_code = open_served  # for runpy
+
+
+def _forget_imported(texts: Texts) -> None:
+    """Have packages imported anew if pytest or a plugin has imported one of the files already.
+
+    A project may be a library that pytest itself uses, such as Pygments.
+    """
+    packages = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and os.path.realpath(file) in texts:
+            packages.add(name.partition(".")[0])
+    for name in list(sys.modules):
+        if name.partition(".")[0] in packages:
+            del sys.modules[name]
 
 
 def _serve_names(texts: Texts) -> None:
