@@ -377,9 +377,11 @@ class ExplainPlugin:
         from pytest_starcoder.source.git.comparison import Comparer
 
         passed = [test.nodeid for test in self._tests.finished if test.outcome == "passed"]
-        comparer = Comparer(project_of(self._config).repository)
-        if passed and comparer.is_clean():
-            self._passed_commits().add(passed, comparer.commit("HEAD"))
+        if not passed:
+            return
+        commit = Comparer(project_of(self._config).repository).clean_commit()
+        if commit:
+            self._passed_commits().add(passed, commit)
 
     def _passed_commits(self) -> PassedCommits:
         from pytest_starcoder.session.passed_commits import PassedCommits
