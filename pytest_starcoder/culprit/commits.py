@@ -36,11 +36,52 @@ def steps_of(
 
     `region` are the lines of the piece now, and `removed` are those that they took the place of.
     """
-    for is_strict in (True, False):
-        steps = _Tracking(kind, region, removed, is_strict=is_strict).steps(changes)
-        if steps:
-            return steps
-    return []
+    if region.start < region.end or not changes:
+        return _steps_back(changes, kind, region, removed)
+    # Where lines were only removed, nothing is left to follow back: they are followed forward.
+    original = _find_block(split_lines(changes[-1].before), removed, region.start)
+    if original is None:
+        return []
+    tracking = _Tracking(kind, original, removed)
+    steps: list[Step] = []
+    version = changes[-1].before
+    for change in reversed(changes):
+        if change.before != version:  # of another line of history
+            tracking.follow(version, change.before)
+        lines = tracking.lines_of(change.before)
+        if tracking.follow(change.before, change.after):
+            steps.append(Step(change.commit, lines))
+        version = change.after
+    return steps[::-1]
+
+
+def _steps_back(
+    changes: Sequence[FileChange], kind: Kind, region: Region, removed: Sequence[str]
+) -> list[Step]:
+    tracking = _Tracking(kind, region, removed)
+    steps: list[Step] = []
+    version = changes[0].after if changes else ""
+    for change in changes:
+        if change.after != version:  # of another line of history
+            tracking.follow(version, change.after)
+        if tracking.follow(change.after, change.before):
+            steps.append(Step(change.commit, tracking.lines_of(change.before)))
+        version = change.before
+    return steps
+
+
+def _find_block(lines: Sequence[str], block: Sequence[str], near: int) -> Region | None:
+    """Return where lines have a block, apart from space; the place that is nearest to `near`."""
+    wanted = [line.strip() for line in block]
+    stripped = [line.strip() for line in lines]
+    starts = []
+    for start in range(len(stripped) - len(wanted) + 1):
+        if stripped[start : start + len(wanted)] == wanted:
+            starts.append(start)
+    if not starts:
+        return None
+    start = min(starts, key=lambda place: abs(place - near))
+    return Region(start, start + len(wanted))
 
 
 def choose(steps: Sequence[Step], passes: Passes) -> Step:
@@ -59,65 +100,52 @@ def choose(steps: Sequence[Step], passes: Passes) -> Step:
 
 
 class _Tracking:
-    """Follows the lines of a piece back through the versions of its file."""
+    """Follows the lines of a piece from one version of its file to another."""
 
-    def __init__(
-        self, kind: Kind, region: Region, removed: Sequence[str], *, is_strict: bool
-    ) -> None:
+    def __init__(self, kind: Kind, region: Region, removed: Sequence[str]) -> None:
         self._kind = kind
         self._region = region
         self._removed = {line.strip() for line in removed} - {""}
-        self._is_strict = is_strict
 
-    def steps(self, changes: Sequence[FileChange]) -> list[Step]:
-        steps: list[Step] = []
-        version = changes[0].after if changes else ""
-        for change in changes:
-            if change.after != version:  # of another line of history
-                self._follow(change.after, version)
-            if self._follow(change.before, change.after):
-                lines = split_lines(change.before)
-                before = tuple(lines[self._region.start : self._region.end])
-                steps.append(Step(change.commit, before))
-            version = change.before
-        return steps
+    def lines_of(self, version: str) -> tuple[str, ...]:
+        """Return the lines of the piece in the version that was followed last."""
+        return tuple(split_lines(version)[self._region.start : self._region.end])
 
-    def _follow(self, before: str, after: str) -> bool:
-        """Move the region to an older version; return whether its code differs there."""
-        if before == after:
+    def follow(self, version: str, target: str) -> bool:
+        """Move from one version to another; return whether the code of the piece differs."""
+        if version == target:
             return False
-        file = ChangedText.of("", self._kind, before, after)
+        file = ChangedText.of("", self._kind, target, version)
         start = self._region.start
         growth = 0
-        touching: list[Piece] = []
+        touching: set[Piece] = set()
         for piece in file.pieces:
             for part in file.split(piece).pieces if self._meets(piece) else [piece]:
                 if not _is_within(part, piece):
                     continue
+                difference = len(part.old) - len(part.new)
                 if self._belongs(part):
-                    growth += len(part.old) - len(part.new)
-                    touching.append(piece)
+                    growth += difference
+                    touching.add(piece)
                 elif part.last <= self._region.start:
-                    start += len(part.old) - len(part.new)
+                    start += difference
         end = start + self._region.end - self._region.start + growth
         self._region = Region(start, max(start, end))
         if not touching:
             return False
-        return not set(touching).isdisjoint(file.without_layout().pieces)
+        return not touching.isdisjoint(file.without_layout().pieces)
 
     def _meets(self, piece: Piece) -> bool:
         """Return whether a piece overlaps the region or is next to it."""
         return piece.line - 1 <= self._region.end and self._region.start <= piece.last
 
     def _belongs(self, part: Piece) -> bool:
-        """Return whether a part overlaps the region, or is next to it and of the same piece."""
+        """Return whether a part overlaps the region, or is next to it with lines of the piece."""
         if not self._meets(part):
             return False
-        start, end = self._region.start, self._region.end
-        if part.line - 1 < end and start < part.last:
+        if part.line - 1 < self._region.end and self._region.start < part.last:
             return True
-        is_alike = not self._removed.isdisjoint(line.strip() for line in part.old)
-        return is_alike or not (self._is_strict or part.new)
+        return not self._removed.isdisjoint(line.strip() for line in part.old)
 
 
 def _is_within(part: Piece, piece: Piece) -> bool:

@@ -103,15 +103,20 @@ class Comparer:
 
     def with_worktree(self, commit: str) -> Comparison:
         """Compare the files below the folder with those of `commit`, untracked ones included."""
-        status, raw = self._git.run("diff", *_RAW, commit, "--")
+        # Unlike `git diff`, it reads no contents, which a partial clone may lack.
+        status, raw = self._git.run("diff-index", *_RAW, commit, "--")
         if status:
             return Comparison()
+        entries: dict[str, _Entry] = {}
         untracked = self._git.query("ls-files", "--others", "--exclude-standard", "-z")
-        entries = list(_entries(raw.decode("utf-8", "surrogateescape")))
-        entries += (_Entry(name) for name in split_fields(untracked))
-        own = [entry for entry in entries if not _is_installed(entry.name)]
+        for name in split_fields(untracked):
+            entries[name] = _Entry(name)
+        # A file that was removed from the index only is untracked as well.
+        for entry in _entries(raw.decode("utf-8", "surrogateescape")):
+            entries[entry.name] = entry
+        own = [entry for entry in entries.values() if not _is_installed(entry.name)]
         # Code first, should there be too many files.
-        own.sort(key=lambda entry: not entry.name.endswith(".py"))
+        own.sort(key=lambda entry: (not entry.name.endswith(".py"), entry.name))
         return self._read(own)
 
     def _read(self, entries: Sequence[_Entry]) -> Comparison:
@@ -155,7 +160,7 @@ class Comparer:
             old = checked_text(content)
         if old != new:
             return ChangedFile(self._folder / entry.name, old, new)
-        if entry.old_mode != entry.new_mode:
+        if entry.old_mode != entry.new_mode and entry.new_mode.strip("0"):
             raise LeftOut("only its mode changed")
         return None
 
