@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +29,8 @@ class CommandParser(argparse.ArgumentParser):
                 continue
             if any(option.startswith(name) for option in options):
                 continue
+            import difflib  # only for errors
+
             nearest = difflib.get_close_matches(name, options, n=1)
             hint = f"the nearest is {nearest[0]}" if nearest else "--help lists the options"
             self.error(f"there is no option {name}; {hint}")

@@ -79,7 +79,13 @@ def test_bad_settings_with_the_marker(
     )
 
 
-def test_variable_set_by_a_test(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_variable_set_by_a_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama
+) -> None:
+    # Removes afterwards what the inner test sets in this process.
+    for name in ("STARCODER_MODEL", "STARCODER_X"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     pytester.makepyfile(
         "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n"
         "  os.environ['STARCODER_X'] = '1'\n"
