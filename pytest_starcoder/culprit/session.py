@@ -84,7 +84,8 @@ class _Attempt:
         seconds = context.settings.undo_timeout
         self._deadline = Deadline.after(seconds, "undo_timeout")
         self._search_deadline = Deadline.after(SEARCH_SHARE * seconds, "undo_timeout")
-        self._orders: dict[str, Order] = {}
+        # Running the tests again has shown that much, should nothing run here.
+        self._orders = {each.test: Order(each.earlier) for each in targets if each.earlier}
         self._confirmation = Confirmation(
             context.launch, context.tests, self._level, self._deadline
         )
