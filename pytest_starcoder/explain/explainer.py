@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,11 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
+CAN_FORK = hasattr(os, "fork")
+
+MAX_UNSHORTENED = 60
+"""Maximum number of earlier tests that are left to the search for what broke a test."""
+
 ONLY_BROKE = "not asked: --starcoder-broke"
 
 
@@ -239,7 +245,14 @@ class Explainer:
             contextlib.suppress(KeyboardInterrupt),
             self._section.status("StarCoder", "running failing tests again"),
         ):
-            replayer = Replayer(session.tests, session.launch, deadline, warnings.setdefault)
+            replayer = Replayer(
+                session.tests,
+                session.launch,
+                deadline,
+                warnings.setdefault,
+                # Where changes are undone, each trial takes a fork instead of a new pytest.
+                max_unshortened=MAX_UNSHORTENED if self._settings.undo and CAN_FORK else 1,
+            )
             replays = replayer.replay(grouped, session.sources)
         return add_warnings(replays, warnings) if warnings else replays
 
