@@ -35,6 +35,16 @@ class Changes:
     left_out: tuple[str, ...] = ()
     commit: str = ""
 
+    @property
+    def total(self) -> int:
+        """The number of pieces, without those of data files, which are seldom read by tests."""
+        return sum(len(file.pieces) for file in self.files if file.kind != "data")
+
+    @property
+    def file_count(self) -> int:
+        """The number of files with these pieces."""
+        return len({file.path for file in self.files if file.kind != "data"})
+
 
 class Repositories:
     """The repositories that hold the project's files."""
