@@ -24,8 +24,9 @@ def new_in_test(test: str, found: Found, files: Sequence[ChangedText]) -> str:
         return ""
     if _is_new(test, files):
         return NEW_TEST
-    # Any test passes without the lines that were added to it.
-    if pieces and not any(piece.old for piece in pieces):
+    # Any test passes without the lines that were added to it. New support code may break it.
+    is_in_test = all(piece.path == file_of(test) for piece in pieces)
+    if pieces and is_in_test and not any(piece.old for piece in pieces):
         return NEW_LINES
     return ""
 
