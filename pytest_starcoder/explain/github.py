@@ -21,10 +21,11 @@ def workflow_commands(report: Report, prefix: str = "") -> list[str]:
         title = one_line(f"{explanation.exception or 'failure'}, {tests}")
         properties = f"title={escape_property(title)}"
         path, line = explanation.path, explanation.line
-        if explanation.breakage.pieces:
-            # Pull requests show annotations on changed lines only.
-            piece = explanation.breakage.pieces[0]
-            path, line = piece.path, piece.line
+        for piece in explanation.breakage.pieces:
+            # Pull requests show annotations on changed lines only, and none on deleted files.
+            if not (piece.whole and piece.is_deletion):
+                path, line = piece.path, piece.shown_line
+                break
         if path and line > 0:
             # The path may lead out of the root with `..`.
             path = posixpath.normpath(prefix + path)
