@@ -86,6 +86,11 @@ class Repositories:
         return self._comparer.last_change(changes.commit, file, piece.line, piece.last)
 
     @property
+    def exist(self) -> bool:
+        """Whether there is a commit to compare with."""
+        return bool(self._comparer.commit("HEAD"))
+
+    @property
     def is_shallow(self) -> bool:
         """Whether the clone may lack the commit to compare with."""
         return self._comparer.is_shallow()

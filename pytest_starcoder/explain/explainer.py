@@ -62,7 +62,8 @@ class FinishedSession:
     `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
     with which pytest runs some tests again. `started` is when the tests began, in seconds since
     the epoch. `since` is the commit that the user named to compare with, and `passed` are those
-    at which tests have passed before, by node id.
+    at which tests have passed before, by node id. `wants_breakages`: an option asks for the
+    changes that broke the tests.
     """
 
     failures: Sequence[Failure]
@@ -75,6 +76,7 @@ class FinishedSession:
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
     since: str = ""
+    wants_breakages: bool = False
     started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
 
@@ -227,6 +229,7 @@ class Explainer:
             settings=self._settings,
             show_status=self._section.status,
             since=session.since,
+            is_wanted=session.wants_breakages,
             started=session.started,
             passed=session.passed,
         )
