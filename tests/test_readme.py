@@ -85,6 +85,23 @@ def test_explain_screen(demo_project: Path, cache: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are undone in forks")
+def test_broke_screen(demo_project: Path, cache: Path) -> None:
+    pricing = demo_project / "pricing.py"
+    working = (
+        pricing.read_text().replace('"1.08"', "1.08").replace("(len(prices) - 1)", "len(prices)")
+    )
+    pricing.write_text(working)
+    repositories.repository(demo_project, {"README": "A demo.\n"})
+    pricing.write_text(
+        working.replace("1.08", '1.08, "GBP": 0.85').replace("len(prices)", "(len(prices) - 1)")
+    )
+    command, _, screen = block("output", "broke").partition("\n...\n")
+    output = run(command, demo_project, cache)
+    assert stable(screen) == stable(section(output, "short test summary"))
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
 def test_generate_screen(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "texts.py").write_text(block("file", "texts"), "utf-8")

@@ -46,6 +46,16 @@ class Changes:
     left_out: tuple[str, ...] = ()
     commit: str = ""
 
+    @property
+    def total(self) -> int:
+        """The number of pieces, without those of data files, which are seldom read by tests."""
+        return sum(len(file.pieces) for file in self.files if file.kind != "data")
+
+    @property
+    def file_count(self) -> int:
+        """The number of files with these pieces."""
+        return len({file.path for file in self.files if file.kind != "data"})
+
 
 class Repositories:
     """The repositories that hold the project's files."""
@@ -106,6 +116,11 @@ class Repositories:
         if steps or not history:
             return steps
         return [Step(history[0].commit, tuple(removed))]
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is a commit to compare with."""
+        return bool(self._comparer.commit("HEAD"))
 
     @property
     def is_shallow(self) -> bool:

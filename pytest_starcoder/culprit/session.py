@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain, islice, takewhile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, takewhile
 
+from pytest_starcoder.culprit import notes
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
+from pytest_starcoder.culprit.confirmation import Confirmation, Culprit
 from pytest_starcoder.culprit.new_tests import new_in_test
 from pytest_starcoder.culprit.order import Order, OrderSearch
-from pytest_starcoder.culprit.pieces import Piece, Pieces
-from pytest_starcoder.culprit.search import Found, Search
+from pytest_starcoder.culprit.search import Search
+from pytest_starcoder.culprit.targets import Target, choose_target
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
+from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.explain.undo_interface import UndoContext
-from pytest_starcoder.runner.outcome import Lines, Outcome
+from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.runner.sandbox import Level
@@ -33,189 +35,155 @@ BASELINE_SECONDS = 5.0
 SEARCH_SHARE = 0.7
 """Share of the time for the search; the rest is for the confirmation."""
 
-MAX_NEIGHBOURS = 40
-"""Maximum number of passing tests that are run with the changes undone."""
-
-MAX_FAILING = 60
-"""Maximum number of failing tests that are run with the changes undone."""
-
-BY_CHANCE = "no change was undone: with the same tests before it, it fails by chance only"
-
-NOT_REPRODUCED = (
-    "no change was undone: in the sandbox, the test does not fail as it did (it may need a "
-    "service, or what another run left behind)"
-)
-
-SHALLOW = (
-    "no change was undone: this clone has no commit to compare with (fetch-depth: 0, or "
-    "GIT_DEPTH: 0, fetches the history)"
-)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A cause to search for, and the test that judges: its quickest failing one.
-
-    For an error of collection, that is the file. `executed` are the lines it runs or imports,
-    and `imported` the latter alone.
-    It fails only after the tests `earlier`, if there are any.
-    """
-
-    index: int
-    test: str
-    exception: str
-    executed: Lines = field(default_factory=dict)
-    imported: Lines = field(default_factory=dict)
-    earlier: tuple[str, ...] = ()
-
-
-@dataclass
-class Named:
-    """Pieces that break tests, the causes that they explain, and what the search has shown."""
-
-    changes: Changes
-    found: Found
-    total: int
-    targets: list[Target]
-    only_test: bool
-
 
 class UndoSession:
     """Searches for the changes that broke the tests of one session."""
 
     def __init__(self, context: UndoContext) -> None:
         self._context = context
-        self._project = context.launch.project
-        self._level = Level(context.settings.confinement)
         self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
-        self._orders: dict[int, Order] = {}
-        """The orders that make tests fail, by the index of their cause."""
 
     def find(self, causes: Sequence[tuple[Cause, Replay]]) -> Sequence[Breakage]:
         """Return what broke each cause, in the same order."""
-        results = [NO_BREAKAGE] * len(causes)
         settings = self._context.settings
-        targets = self._targets(causes)
-        if not (settings.undo and settings.replay) or not targets:
-            return results
-        for target in targets:
-            if target.earlier:  # running it again has shown that much, should nothing run here
-                self._orders[target.index] = Order(target.earlier)
+        targets: dict[int, Target] = {}
+        if settings.undo and settings.replay:
+            for index, (cause, replay) in enumerate(causes):
+                target = choose_target(cause, replay, self._unfixable)
+                if target is not None:
+                    targets[index] = target
+        if not targets:
+            return [NO_BREAKAGE] * len(causes)
         started = time.monotonic()
-        deadline = Deadline.after(settings.undo_timeout, "undo_timeout")
-        search_deadline = Deadline.after(SEARCH_SHARE * settings.undo_timeout, "undo_timeout")
         with self._context.show_status("broke", "undoing changes"):
-            try:
-                for target, breakage in self._search(causes, targets, search_deadline, deadline):
-                    results[target.index] = breakage
-            except Unavailable as exc:
-                results[targets[0].index] = Breakage(note=f"no change was undone: {exc}")
-            except (OSError, KeyboardInterrupt):
-                pass  # no process can be started, or the user does not want to wait
-        for index, order in self._orders.items():
-            results[index] = replace(results[index], after=order.after, state=order.state)
-        results = _each_note_once(results)
-        first = results[targets[0].index]
-        results[targets[0].index] = replace(first, seconds=time.monotonic() - started)
-        return results
+            attempt = _Attempt(self._context, list(targets.values()), self._unfixable)
+            attempt.run()
+        # A target may have become that of another list of earlier tests, its test is the same.
+        breakages = [NO_BREAKAGE] * len(causes)
+        for index, target in targets.items():
+            breakages[index] = attempt.results.get(target.test, NO_BREAKAGE)
+        breakages = notes.each_once(breakages)
+        first = min(targets)
+        breakages[first] = replace(breakages[first], seconds=time.monotonic() - started)
+        return breakages
 
-    def _targets(self, causes: Sequence[tuple[Cause, Replay]]) -> list[Target]:
-        targets = []
-        for index, (cause, replay) in enumerate(causes):
-            failing = [each for each in replay.failing if each.nodeid not in self._unfixable]
-            if failing:
-                quickest = min(failing, key=lambda outcome: outcome.seconds)
-                executed = dict(quickest.imported)
-                for path, lines in quickest.lines.items():
-                    executed[path] = lines | executed.get(path, frozenset())
-                target = Target(
-                    index, quickest.nodeid, quickest.exception, executed, quickest.imported
-                )
-                targets.append(target)
-            elif len(replay.order) > 1:
-                *earlier, test = replay.order
-                exception = cause.first.exception
-                targets.append(Target(index, test, exception, earlier=tuple(earlier)))
-            elif cause.first.phase == "collect" and cause.nodeids[0].endswith(".py"):
-                targets.append(Target(index, cause.nodeids[0], cause.first.exception))
-        return targets
 
-    def _search(
-        self,
-        causes: Sequence[tuple[Cause, Replay]],
-        targets: Sequence[Target],
-        search_deadline: Deadline,
-        deadline: Deadline,
-    ) -> Iterable[tuple[Target, Breakage]]:
-        """Yield what broke the targets, as far as it is known."""
-        context = self._context
-        repositories = Repositories(self._project, context.conventions, context.started)
-        tests = [target.test for target in targets]
-        passed = [context.passed[test] for test in tests if test in context.passed]
-        comparisons = repositories.comparisons(context.since, passed)
-        changes = next((each for each in comparisons if each.files), None)
-        if changes is None and not any(target.earlier for target in targets):
-            if os.environ.get("CI") and repositories.is_shallow:
-                yield targets[0], Breakage(note=SHALLOW)
+class _Attempt:
+    """Searches for what broke some targets; `results` has what is known so far, by test."""
+
+    def __init__(
+        self, context: UndoContext, targets: Sequence[Target], unfixable: Iterable[str]
+    ) -> None:
+        self.results: dict[str, Breakage] = {}
+        self._context = context
+        self._targets = targets
+        self._unfixable = frozenset(unfixable)
+        self._level = Level(context.settings.confinement)
+        project = context.launch.project
+        self._repositories = Repositories(project, context.conventions, context.started)
+        seconds = context.settings.undo_timeout
+        self._deadline = Deadline.after(seconds, "undo_timeout")
+        self._search_deadline = Deadline.after(SEARCH_SHARE * seconds, "undo_timeout")
+        # Running the tests again has shown that much, should nothing run here.
+        self._orders = {each.test: Order(each.earlier) for each in targets if each.earlier}
+        self._confirmation = Confirmation(
+            context.launch, context.tests, self._level, self._deadline
+        )
+
+    def run(self) -> None:
+        """Search as far as time allows; nothing is raised, and Ctrl-C ends it."""
+        try:
+            self._search()
+        except Unavailable as exc:
+            self.results[self._targets[0].test] = notes.unavailable(exc)
+        except (OSError, KeyboardInterrupt):
+            pass  # no process can be started, or the user does not want to wait
+        for test, order in self._orders.items():
+            breakage = self.results.get(test, NO_BREAKAGE)
+            self.results[test] = replace(breakage, after=order.after, state=order.state)
+
+    def _search(self) -> None:
+        comparisons = self._comparisons()
+        changes = next(comparisons, None)
+        if changes is None and not any(target.earlier for target in self._targets):
+            self._note_nothing_to_compare()
             return
-        earlier = list(chain.from_iterable(target.earlier for target in targets))
-        collected = list(dict.fromkeys([*earlier, *tests]))
-        with Trials(context.launch, collected, deadline, self._level) as trials:
-            baseline = _run_alone(trials, tests)
-            open_targets: list[Target] = []
-            for target in targets:
-                order = self._find_order(target, baseline, trials, deadline)
-                if order is not None:
-                    self._orders[target.index] = order
-                    if order.record is None or not self._unfixable.isdisjoint(order.after):
-                        yield target, NO_BREAKAGE if order.after else Breakage(note=BY_CHANCE)
-                    else:
-                        baseline[target.test] = order.record
-                        open_targets.append(
-                            replace(target, earlier=order.after, executed=order.executed)
-                        )
-                    continue
+        earlier = chain.from_iterable(target.earlier for target in self._targets)
+        tests = [*earlier, *(target.test for target in self._targets)]
+        launch = self._context.launch
+        with Trials(launch, list(dict.fromkeys(tests)), self._deadline, self._level) as trials:
+            baseline = self._run_alone(trials)
+            targets = list(self._reproduced(baseline, trials))
+            while changes is not None and targets:
+                targets = self._search_changes(changes, targets, baseline, trials)
+                changes = next(comparisons, None)
+
+    def _note_nothing_to_compare(self) -> None:
+        """Say why nothing was undone, if the user has asked for it or can do something."""
+        first = self._targets[0].test
+        if os.environ.get("CI") and self._repositories.is_shallow:
+            self.results[first] = notes.SHALLOW
+        elif self._context.is_wanted:
+            exists = self._repositories.exist
+            self.results[first] = notes.UNCHANGED if exists else notes.NO_REPOSITORY
+
+    def _comparisons(self) -> Iterator[Changes]:
+        """Yield what differs from one state of the repository after another."""
+        context = self._context
+        tests = [target.test for target in self._targets]
+        passed = [context.passed[test] for test in tests if test in context.passed]
+        for changes in self._repositories.comparisons(context.since, passed):
+            if changes.files:
+                yield changes
+
+    # --- with nothing undone ---------------------------------------------------------------
+
+    def _run_alone(self, trials: Trials) -> dict[str, Record]:
+        """Run each test that judges in a process of its own."""
+        records: dict[str, Record] = {}
+        for test in dict.fromkeys(target.test for target in self._targets):
+            [run] = trials.run_session({test: BASELINE_SECONDS})
+            for record in run.records:
+                records[record.nodeid] = record
+        return records
+
+    def _reproduced(self, baseline: dict[str, Record], trials: Trials) -> Iterator[Target]:
+        """Yield the targets that fail in the sandbox as they did; say why others do not."""
+        for target in self._targets:
+            order = self._find_order(target, baseline, trials)
+            if order is None:
                 record = baseline.get(target.test)
-                if record is not None and _fails_like(record, target.exception):
-                    open_targets.append(target)
+                if record is not None and target.is_failure(record):
+                    yield target
                 else:
-                    yield target, Breakage(note=NOT_REPRODUCED)
-            while changes is not None and open_targets:
-                bench = Bench(trials, changes.files, self._project, search_deadline)
-                named, open_targets, notes = self._search_changes(
-                    changes, bench, open_targets, baseline
-                )
-                yield from notes
-                for each in named:
-                    breakage = self._describe(each, causes, bench, deadline, trials)
-                    breakage = _with_commits(breakage, changes, repositories)
-                    for target in each.targets:
-                        yield target, breakage
-                changes = next((each for each in comparisons if each.files), None)
+                    self.results[target.test] = notes.NOT_REPRODUCED
+                continue
+            self._orders[target.test] = order
+            if order.record is not None and self._unfixable.isdisjoint(order.after):
+                baseline[target.test] = order.record
+                yield replace(target, earlier=order.after, executed=order.executed)
+            elif not order.after:
+                self.results[target.test] = notes.BY_CHANCE
 
     def _find_order(
-        self,
-        target: Target,
-        baseline: Mapping[str, Record],
-        trials: Trials,
-        deadline: Deadline,
+        self, target: Target, baseline: Mapping[str, Record], trials: Trials
     ) -> Order | None:
         """Find the shortest list of earlier tests after which a test fails; None if it is alone.
 
         If it has passed when it ran again, these are tests of the session, and else some of the
         failing tests that ran again before it.
         """
-        context = self._context
+        launch, deadline = self._context.launch, self._deadline
 
         def run_afresh(tests: Sequence[str]) -> Sequence[Outcome]:
             tracing = Tracing(lines=frozenset(tests))
-            return rerun(context.launch, tests, deadline, tracing=tracing)
+            return rerun(launch, tests, deadline, tracing=tracing)
 
         earlier = target.earlier or _failing_before(target.test, baseline)
         if not earlier:
             return None
         limits = self._limits([*earlier, target.test])
-        sources = SourceFiles.below(self._project.root)
+        sources = SourceFiles.below(launch.root)
         search = OrderSearch(trials, limits, run_afresh, sources, deadline)
         order = search.find(target.test, earlier)
         if not target.earlier:
@@ -229,156 +197,62 @@ class UndoSession:
         seconds = {test.nodeid: test.seconds for test in self._context.tests}
         return {test: MIN_TEST_SECONDS + SLOWDOWN * seconds.get(test, 1.0) for test in tests}
 
+    # --- with changes undone ---------------------------------------------------------------
+
     def _search_changes(
         self,
         changes: Changes,
-        bench: Bench,
         targets: Sequence[Target],
         baseline: Mapping[str, Record],
-    ) -> tuple[list[Named], list[Target], list[tuple[Target, Breakage]]]:
-        """Search one comparison; return what is named, targets for the next one, and notes."""
-        total = sum(len(file.pieces) for file in changes.files if file.kind != "data")
-        named: list[Named] = []
+        trials: Trials,
+    ) -> list[Target]:
+        """Search one comparison; return the targets that fail without these changes, too."""
+        project = self._context.launch.project
+        bench = Bench(trials, changes.files, project, self._search_deadline)
+        culprits: list[Culprit] = []
         unexplained: list[Target] = []
-        notes: list[tuple[Target, Breakage]] = []
         for target in targets:
-            before = baseline[target.test]
-            limit = MIN_TEST_SECONDS + SLOWDOWN * before.seconds
-            earlier = self._limits(target.earlier)
-            oracle = Oracle(bench, target.test, limit, before, earlier, target.imported)
-            known = self._known(named, oracle)
-            if known is not None:
-                known.targets.append(target)
+            oracle = self._oracle(target, baseline[target.test], bench)
+            culprit = _known_culprit(culprits, oracle)
+            if culprit is not None:
+                culprit.targets.append(target)
                 continue
             search = Search(bench, oracle, target.executed)
             found = search.find()
             reason = new_in_test(target.test, found, changes.files)
             if reason:
-                notes.append((target, Breakage(note=f"{reason} since {changes.since}")))
-            elif found.ways and not self._is_flaky(bench, oracle):
-                only_test = search.is_only_test(found)
-                named.append(Named(changes, found, total, [target], only_test))
+                self.results[target.test] = notes.new_since(reason, changes)
+            elif found.ways and not _is_flaky(bench, oracle):
+                culprits.append(Culprit(found, [target], search.is_only_test(found)))
             elif found.timed_out:
-                notes.append((target, _out_of_time(found, changes)))
+                self.results[target.test] = notes.out_of_time(found.unfinished, changes)
             elif not found.ways and found.all is Verdict.FAILS:
                 unexplained.append(target)
                 # Code that runs in another process is not undone there.
                 if search.is_any_executed():
-                    notes.append((target, _not_these(changes, total)))
-        return named, unexplained, notes
+                    self.results[target.test] = notes.not_these(changes)
+        for culprit in culprits:
+            breakage = self._confirmation.confirm(culprit, changes, bench, trials.level)
+            breakage = self._with_commits(breakage, changes)
+            for target in culprit.targets:
+                self.results[target.test] = breakage
+        return unexplained
 
-    def _known(self, named: Sequence[Named], oracle: Oracle) -> Named | None:
-        """Return the pieces that explain another cause and also this one."""
-        for each in named:
-            try:
-                if oracle.passes(each.found.ways[0]):
-                    return each
-            except OutOfTime:
-                return None
-        return None
+    def _oracle(self, target: Target, before: Record, bench: Bench) -> Oracle:
+        limit = MIN_TEST_SECONDS + SLOWDOWN * before.seconds
+        earlier = self._limits(target.earlier)
+        return Oracle(bench, target.test, limit, before, earlier, target.imported)
 
-    def _is_flaky(self, bench: Bench, oracle: Oracle) -> bool:
-        """Return whether the test no longer fails with nothing undone."""
-        try:
-            [records] = bench.run([frozenset()], oracle.limits)
-        except OutOfTime:
-            return False
-        record = (records or {}).get(oracle.test)
-        return record is None or not is_same_failure(record, oracle.before)
-
-    def _describe(
-        self,
-        named: Named,
-        causes: Sequence[tuple[Cause, Replay]],
-        bench: Bench,
-        deadline: Deadline,
-        trials: Trials,
-    ) -> Breakage:
-        """Confirm the pieces in a fresh process with all tests that they concern."""
-        changes, found = named.changes, named.found
-        way = found.ways[0]
-        failing: dict[str, None] = {}
-        neighbours: dict[str, None] = {}
-        for target in named.targets:
-            cause, replay = causes[target.index]
-            failing |= dict.fromkeys([target.test, *replay.failing_ids, *cause.nodeids])
-            neighbours |= dict.fromkeys(outcome.nodeid for outcome in replay.passing)
-        quick = {test.nodeid for test in self._context.tests if test.quick and test.fixable}
-        is_file = "::" not in named.targets[0].test
-        if is_file:
-            confirmed = [target.test for target in named.targets]
-            passed, failed = set(confirmed), set[str]()
-        else:
-            failing_ids = list(islice((each for each in failing if each in quick), MAX_FAILING))
-            neighbour_ids = list(islice(neighbours, MAX_NEIGHBOURS))
-            order = [test.nodeid for test in self._context.tests]
-            earlier = chain.from_iterable(target.earlier for target in named.targets)
-            wanted = {*failing_ids, *neighbour_ids, *earlier}
-            tests = [nodeid for nodeid in order if nodeid in wanted]
-            outcomes = rerun(
-                self._context.launch,
-                tests,
-                deadline,
-                files=bench.texts(way),
-                sandbox=self._level,
-            )
-            passed = {outcome.nodeid for outcome in outcomes if outcome.outcome == "passed"}
-            failed = {outcome.nodeid for outcome in outcomes if outcome.failed}
-            confirmed = failing_ids
-            missing = {target.test for target in named.targets} - passed
-            if missing - failed and deadline.remaining() <= 0:
-                return _out_of_time(Found(unfinished=way), changes)
-            if missing:
-                return Breakage(note="undoing changes gives different results each time")
-        ways = [self._described(pieces) for pieces in found.ways]
-        return Breakage(
-            pieces=ways[0],
-            either=tuple(ways[1:]),
-            since=changes.since,
-            failing=tuple(nodeid for nodeid in confirmed if nodeid in passed),
-            still=tuple(nodeid for nodeid in confirmed if nodeid not in passed),
-            passing=tuple(nodeid for nodeid in neighbours if nodeid in passed),
-            needing=tuple(nodeid for nodeid in neighbours if nodeid in failed),
-            total=named.total,
-            files=len({file.path for file in changes.files if file.kind != "data"}),
-            harmless=found.harmless,
-            only_test=named.only_test,
-            left_out=changes.left_out,
-            tried=bench.tried,
-            level=str(trials.level),
-        )
-
-    def _described(self, pieces: Pieces) -> tuple[BrokenBy, ...]:
-        return tuple(map(_broken_by, _in_order(pieces)))
-
-
-def _with_commits(breakage: Breakage, changes: Changes, repositories: Repositories) -> Breakage:
-    """Add the commit that made each piece."""
-    pieces = []
-    for piece in breakage.pieces:
-        pieces.append(replace(piece, commit=repositories.commit_of(changes, piece)))
-    return replace(breakage, pieces=tuple(pieces))
-
-
-def _each_note_once(breakages: Sequence[Breakage]) -> list[Breakage]:
-    """Return the breakages without notes that an earlier one has."""
-    notes = {""}
-    different = []
-    for breakage in breakages:
-        repeated = breakage.note in notes
-        notes.add(breakage.note)
-        different.append(replace(breakage, note="") if repeated else breakage)
-    return different
-
-
-def _run_alone(trials: Trials, tests: Sequence[str]) -> dict[str, Record]:
-    """Run each test with nothing undone, in a process of its own."""
-    records: dict[str, Record] = {}
-    for test in dict.fromkeys(tests):
-        [run] = trials.run_session({test: BASELINE_SECONDS})
-        for record in run.records:
-            records[record.nodeid] = record
-    return records
+    def _with_commits(self, breakage: Breakage, changes: Changes) -> Breakage:
+        """Add the commit that made each piece."""
+        ways = []
+        for way in (breakage.pieces, *breakage.either):
+            pieces = []
+            for piece in way:
+                commit = self._repositories.commit_of(changes, piece)
+                pieces.append(replace(piece, commit=commit))
+            ways.append(tuple(pieces))
+        return replace(breakage, pieces=ways[0], either=tuple(ways[1:]))
 
 
 def _failing_before(test: str, baseline: Mapping[str, Record]) -> tuple[str, ...]:
@@ -390,32 +264,22 @@ def _failing_before(test: str, baseline: Mapping[str, Record]) -> tuple[str, ...
     return tuple(each for each in before if "::" in each)
 
 
-def _fails_like(record: Record, exception: str) -> bool:
-    """Return whether a test fails with the exception of the run, as far as that is known."""
-    names = {name.rpartition(".")[2] for name in (record.raised, exception) if name}
-    return record.outcome == "failed" and len(names) <= 1
+def _known_culprit(culprits: Sequence[Culprit], oracle: Oracle) -> Culprit | None:
+    """Return the culprit of another cause that explains this one as well."""
+    try:
+        for culprit in culprits:
+            if oracle.passes(culprit.pieces):
+                return culprit
+    except OutOfTime:
+        pass
+    return None
 
 
-def _in_order(pieces: Iterable[Piece]) -> list[Piece]:
-    return sorted(pieces, key=lambda piece: (piece.path, piece.line))
-
-
-def _broken_by(piece: Piece) -> BrokenBy:
-    return BrokenBy(piece.path, piece.line, piece.last, piece.diff, in_test=piece.kind == "test")
-
-
-def _not_these(changes: Changes, total: int) -> Breakage:
-    return Breakage(
-        since=changes.since,
-        total=total,
-        left_out=changes.left_out,
-        note=f"not by the changes since {changes.since}: it fails the same way without them",
-    )
-
-
-def _out_of_time(found: Found, changes: Changes) -> Breakage:
-    paths = dict.fromkeys(piece.path for piece in _in_order(found.unfinished))
-    note = "time ran out while changes were undone (setting undo_timeout)"
-    if paths:
-        note += f": what broke it is in {', '.join(paths)}"
-    return Breakage(since=changes.since, note=note, left_out=changes.left_out)
+def _is_flaky(bench: Bench, oracle: Oracle) -> bool:
+    """Return whether the test no longer fails with nothing undone."""
+    try:
+        [records] = bench.run([frozenset()], oracle.limits)
+    except OutOfTime:
+        return False
+    record = (records or {}).get(oracle.test)
+    return record is None or not is_same_failure(record, oracle.before)

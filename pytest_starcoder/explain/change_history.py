@@ -69,8 +69,12 @@ class ChangeHistory:
             return "changed since the last commit"
         if number in self._changed_on_branch.get(path, ()):
             return f"changed since {self._branch}"
-        origin = self._blame(path).get(number)
+        origins = self._blame(path)
+        origin = origins.get(number)
         if origin is None:
+            return ""
+        # The age says nothing where the whole file came with one commit.
+        if len({each.commit for each in origins.values()}) == 1:
             return ""
         age = self._now() - origin.time
         if age >= REPORTED_AGE:

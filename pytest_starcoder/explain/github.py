@@ -20,9 +20,15 @@ def workflow_commands(report: Report, prefix: str = "") -> list[str]:
         tests = counted(len(explanation.nodeids), "test")
         title = one_line(f"{explanation.exception or 'failure'}, {tests}")
         properties = f"title={escape_property(title)}"
-        if explanation.path and explanation.line > 0:
+        path, line = explanation.path, explanation.line
+        for piece in explanation.breakage.pieces:
+            # Pull requests show annotations on changed lines only, and none on deleted files.
+            if not (piece.whole and piece.is_deletion):
+                path, line = piece.path, piece.shown_line
+                break
+        if path and line > 0:
             # The path may lead out of the root with `..`.
-            path = posixpath.normpath(prefix + explanation.path)
-            properties = f"file={escape_property(path)},line={explanation.line},{properties}"
+            path = posixpath.normpath(prefix + path)
+            properties = f"file={escape_property(path)},line={line},{properties}"
         commands.append(f"::error {properties}::{escape_message(message_of(explanation))}")
     return commands

@@ -468,6 +468,7 @@ class ExplainPlugin:
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
             since=self._since,
+            wants_breakages=bool(self._since or self._config.getoption("starcoder_broke")),
             started=self._started,
             passed=self._passed_commits().read(),
         )

@@ -58,6 +58,12 @@ class Places:
         return not new_exits or not any(map(self.is_guarded, touched))
 
 
+def _is_broken_by_code(case: Case) -> bool:
+    """Return whether a change of code broke the tests, so that they are not to be changed."""
+    pieces = case.breakage.pieces
+    return bool(pieces) and not any(piece.in_test for piece in pieces)
+
+
 def number_lines(path: str, first: int, last: int) -> list[Line]:
     """Return the lines `first` to `last` of a file, both included."""
     return [(path, number) for number in range(first, last + 1)]
@@ -92,7 +98,7 @@ class PlaceFinder:
         code_files = {path for path, _ in filter(rules.is_code, executed)}
         if code_files.difference(rules.near_failed_check):
             may_change = rules.is_distant_code
-        elif code_files:
+        elif code_files or _is_broken_by_code(case):
             may_change = rules.is_code
         else:
             may_change = rules.is_code_beside_tests

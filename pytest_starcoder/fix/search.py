@@ -30,6 +30,7 @@ from pytest_starcoder.fix.fix_comparison import (
     simplest_of_each_behaviour,
 )
 from pytest_starcoder.fix.laboratory import Bench, Laboratory
+from pytest_starcoder.fix.old_text import edits_of_old_text
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trials import (
     MIN_TEST_SECONDS,
@@ -358,6 +359,8 @@ class _Attempt:
             self._try([PricedEdits(edit.cost, (edit,)) for edit in allowed])
             self._try_outside_functions(self.deadline.remaining())
             return
+        old_text = edits_of_old_text(self.query.case.breakage, self.sources)
+        self._try([PricedEdits(edit.cost, (edit,)) for edit in filter(places.allow, old_text)])
         plain: list[PricedEdits] = []
         extended: list[PricedEdits] = []
         for candidate in single_edits(self.query.case, places, self.sources, self.deadline):

@@ -33,6 +33,8 @@ VALUES = {
     "replay_timeout": ("6", 6.0),
     "fix": ("off", False),
     "fix_timeout": ("8", 8.0),
+    "undo": ("off", False),
+    "undo_timeout": ("7", 7.0),
     "fix_suite": ("on", True),
     "confinement": ("kernel", "kernel"),
     "generate_timeout": ("9", 9.0),

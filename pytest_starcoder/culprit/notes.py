@@ -1,0 +1,73 @@
+"""Sentences on why no change is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pytest_starcoder.culprit.comparisons import Changes
+from pytest_starcoder.culprit.pieces import Piece
+from pytest_starcoder.explain.breakage import Breakage
+
+BY_CHANCE = Breakage(
+    note="no change was undone: with the same tests before it, it fails by chance only"
+)
+
+NOT_REPRODUCED = Breakage(
+    note="no change was undone: in the sandbox, the test does not fail as it did (it may need a "
+    "service, or what another run left behind)"
+)
+
+SHALLOW = Breakage(
+    note="no change was undone: this clone has no commit to compare with (fetch-depth: 0, or "
+    "GIT_DEPTH: 0, fetches the history)"
+)
+
+UNCHANGED = Breakage(
+    note="no change was undone: nothing has changed since the last commit "
+    "(--starcoder-since=REF compares with another one)"
+)
+
+NO_REPOSITORY = Breakage(note="no change was undone: the project is in no git repository")
+
+VARIES = Breakage(note="undoing changes gives different results each time")
+
+
+def unavailable(reason: object) -> Breakage:
+    """Return why tests cannot run with other code here."""
+    return Breakage(note=f"no change was undone: {reason}")
+
+
+def new_since(reason: str, changes: Changes) -> Breakage:
+    """Return that what fails is new, with a reason of `new_in_test`."""
+    return Breakage(since=changes.since, note=f"{reason} since {changes.since}")
+
+
+def not_these(changes: Changes) -> Breakage:
+    """Return that the changes are not to blame."""
+    return Breakage(
+        since=changes.since,
+        total=changes.total,
+        left_out=changes.left_out,
+        note=f"not by the changes since {changes.since}: it fails the same way without them",
+    )
+
+
+def out_of_time(pieces: Iterable[Piece], changes: Changes) -> Breakage:
+    """Return that time ran out, and the files of the pieces among which the culprit is."""
+    note = "time ran out while changes were undone (setting undo_timeout)"
+    paths = sorted({piece.path for piece in pieces})
+    if paths:
+        note += f": what broke it is in {', '.join(paths)}"
+    return Breakage(since=changes.since, left_out=changes.left_out, note=note)
+
+
+def each_once(breakages: Sequence[Breakage]) -> list[Breakage]:
+    """Return the breakages without the notes that an earlier one has."""
+    notes = {""}
+    different = []
+    for breakage in breakages:
+        is_repeated = breakage.note in notes
+        notes.add(breakage.note)
+        different.append(replace(breakage, note="") if is_repeated else breakage)
+    return different
