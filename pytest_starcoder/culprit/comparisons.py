@@ -17,9 +17,8 @@ from pytest_starcoder.source.project import Project
 MAX_CHANGED_LINES = 2_000
 """Maximum number of changed lines that are undone piece by piece."""
 
-
 MAX_COMMITS = 50
-"""Maximum number of commits since a test passed for the first of them to be compared with."""
+"""Maximum number of commits between HEAD and the one at which a test last passed."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Repositories:
         self._comparer = Comparer(project.repository)
 
     def comparisons(self, since: str = "", passed: Collection[str] = ()) -> Iterator[Changes]:
-        """Yield the changes since the last commit, then since wider states, as far as they exist.
+        """Yield the changes since the last commit, then since older states, if there are any.
 
         `passed` are commits at which failing tests have passed. With `since`, the name of a
         commit, yield only the changes since then.
@@ -79,7 +78,7 @@ class Repositories:
             yield self._with_worktree(base, name)
 
     def commit_of(self, changes: Changes, piece: BrokenBy) -> str:
-        """Return the commit that made a piece of a change, with its subject; empty for none."""
+        """Return the commit that made a piece, with its subject; empty if it is not committed."""
         if changes.commit == self._comparer.commit("HEAD"):
             return ""
         file = self._project.file(piece.path)
@@ -91,7 +90,7 @@ class Repositories:
         return self._comparer.is_shallow()
 
     def _newest(self, commits: Collection[str]) -> str:
-        """Return the commit that is nearest to HEAD and before it; empty if all are far."""
+        """Return the nearest commit before HEAD; empty if all are too far away."""
         distances = {}
         for commit in set(commits):
             distance = len(self._comparer.commits_since(commit))
