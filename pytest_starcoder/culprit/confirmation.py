@@ -80,7 +80,7 @@ class Confirmation:
             still=_those(results.failing, results.failed),
             passing=_those(results.neighbours, results.passed),
             needing=_those(results.neighbours, results.failed),
-            total=changes.total,
+            total=_count_changes(changes, frozenset().union(*culprit.found.ways)),
             files=changes.file_count,
             harmless=culprit.found.harmless,
             only_test=culprit.only_test,
@@ -125,4 +125,25 @@ def _describe(pieces: Pieces) -> tuple[BrokenBy, ...]:
 
 
 def _broken_by(piece: Piece) -> BrokenBy:
-    return BrokenBy(piece.path, piece.line, piece.last, piece.diff, in_test=piece.kind == "test")
+    return BrokenBy(
+        piece.path,
+        piece.line,
+        piece.last,
+        piece.diff,
+        in_test=piece.kind == "test",
+        whole=piece.whole,
+    )
+
+
+def _count_changes(changes: Changes, named: Pieces) -> int:
+    """Return the number of changes, where parts of hunks are named instead of the hunks."""
+    hunks = set()
+    for file in changes.files:
+        for hunk in file.pieces:
+            if any(_is_part(piece, hunk) for piece in named):
+                hunks.add(hunk)
+    return changes.total - len(hunks) + len(named)
+
+
+def _is_part(piece: Piece, hunk: Piece) -> bool:
+    return piece.path == hunk.path and hunk.start <= piece.start and piece.end <= hunk.end

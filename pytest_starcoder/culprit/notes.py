@@ -23,6 +23,13 @@ SHALLOW = Breakage(
     "GIT_DEPTH: 0, fetches the history)"
 )
 
+UNCHANGED = Breakage(
+    note="no change was undone: nothing has changed since the last commit "
+    "(--starcoder-since=REF compares with another one)"
+)
+
+NO_REPOSITORY = Breakage(note="no change was undone: the project is in no git repository")
+
 VARIES = Breakage(note="undoing changes gives different results each time")
 
 

@@ -89,10 +89,8 @@ class ChangedText:
     def of(cls, path: str, kind: Kind, old: str | None, new: str | None) -> ChangedText:
         """Compare two texts of a file; None stands for a file that does not exist."""
         if old is None or new is None:
-            old_lines, new_lines = split_lines(old or ""), split_lines(new or "")
-            whole = Piece(
-                path, kind, 1, 0, len(new or ""), tuple(old_lines), tuple(new_lines), whole=True
-            )
+            end = len(new or "")
+            whole = Piece(path, kind, 1, 0, end, _all_lines(old), _all_lines(new), whole=True)
             return cls(path, kind, (whole,))
         return cls(path, kind, tuple(_segments(path, kind, split_lines(old), split_lines(new))))
 
@@ -177,6 +175,13 @@ class ChangedText:
         if before is None or after is None:
             return False
         return ast.dump(before) == ast.dump(after)
+
+
+def _all_lines(text: str | None) -> tuple[str, ...]:
+    """Return the lines of a file; an empty file has one, unlike a file that does not exist."""
+    if text is None:
+        return ()
+    return tuple(split_lines(text)) or ("",)
 
 
 def _edit(piece: Piece, text: str, earliest: int) -> Edit:
