@@ -1,4 +1,4 @@
-"""Finds out what a run in CI was started for: a pull request or pushed commits."""
+"""Reads from the environment of CI what a run was started for: a pull request or a push."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ TARGET = "the target branch"
 
 
 def ci_bases(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield names of commits to compare with, and what they are called in a sentence.
+    """Yield names of commits to compare with, and their names in a sentence.
 
-    git may not have these commits, and HEAD need not be a descendant of them.
+    These commits may not be in the clone, and HEAD may not be a descendant of them.
     """
     if environment.get("GITHUB_ACTIONS") == "true":
         if environment.get("GITHUB_BASE_REF"):
@@ -27,7 +27,7 @@ def ci_bases(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _commit_before(event_file: str) -> str:
-    """Return the last commit of the branch before the push; empty if the event lacks it."""
+    """Return the last commit of the branch before the push; empty if the event has none."""
     try:
         event = json.loads(Path(event_file).read_bytes())
     except (OSError, ValueError, RecursionError):

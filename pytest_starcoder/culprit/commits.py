@@ -10,7 +10,7 @@ from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.git.file_changes import FileChange
 
 Passes = Callable[[tuple[str, ...]], bool]
-"""Whether the test passes if these lines take the place of a piece."""
+"""Returns whether the test passes if these lines replace a piece."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Step:
 def steps_of(
     changes: Sequence[FileChange], kind: Kind, region: Region, removed: Sequence[str]
 ) -> list[Step]:
-    """Return the changes that made a piece, the newest first, out of those of its file.
+    """Return those changes of a file that made a piece, the newest first.
 
-    `region` are the lines of the piece now, and `removed` are those that they took the place of.
+    `region` are the lines of the piece now, and `removed` are the lines that they replaced.
     """
     if region.start < region.end or not changes:
         return _steps_back(changes, kind, region, removed)
-    # Where lines were only removed, nothing is left to follow back: they are followed forward.
+    # Removed lines cannot be followed back from today: they are followed forward.
     original = _find_block(split_lines(changes[-1].before), removed, region.start)
     if original is None:
         return []
@@ -71,7 +71,7 @@ def _steps_back(
 
 
 def _find_block(lines: Sequence[str], block: Sequence[str], near: int) -> Region | None:
-    """Return where lines have a block, apart from space; the place that is nearest to `near`."""
+    """Return where lines contain a block, ignoring indentation: the place nearest to `near`."""
     wanted = [line.strip() for line in block]
     stripped = [line.strip() for line in lines]
     starts = []
@@ -85,7 +85,7 @@ def _find_block(lines: Sequence[str], block: Sequence[str], near: int) -> Region
 
 
 def choose(steps: Sequence[Step], passes: Passes) -> Step:
-    """Return the step since which the test fails, given that it passes before the oldest.
+    """Return the step that made the test fail, given that it passes before the oldest.
 
     The number of trials is logarithmic.
     """

@@ -22,15 +22,14 @@ from pytest_starcoder.source.project import Project
 MAX_CHANGED_LINES = 2_000
 """Maximum number of changed lines that are undone piece by piece."""
 
-
 MAX_COMMITS = 50
-"""Maximum number of commits since a test passed for the first of them to be compared with."""
+"""Maximum number of commits between HEAD and the one at which a test last passed."""
 
 MAX_PASSED = 3
 """Maximum number of commits to compare with because tests passed there."""
 
 KINDS: tuple[Kind, ...] = ("code", "test", "data")
-"""Kinds of files, those first that are kept if there are too many changed lines."""
+"""Kinds of files; the first ones are kept if there are too many changed lines."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Changes:
 
     @property
     def total(self) -> int:
-        """The number of pieces, without those of data files, which are seldom read by tests."""
+        """The number of pieces, except in data files, which tests seldom read."""
         return sum(len(file.pieces) for file in self.files if file.kind != "data")
 
     @property
@@ -76,7 +75,7 @@ class Repositories:
         self._history = FileChanges(project.repository)
 
     def comparisons(self, since: str = "", passed: Collection[str] = ()) -> Iterator[Changes]:
-        """Yield the changes since the last commit, then since wider states, as far as they exist.
+        """Yield the changes since the last commit, then since older states, if there are any.
 
         `passed` are commits at which failing tests have passed. With `since`, the name of a
         commit, yield only the changes since then.
@@ -97,7 +96,7 @@ class Repositories:
     def commit_of(self, changes: Changes, piece: BrokenBy, passes: Passes | None = None) -> str:
         """Return the commit that made a piece, with its subject; empty if it is not committed.
 
-        Where several commits changed its lines, `passes` decides, or else it is the last one.
+        If several commits changed its lines, `passes` decides; without it, the last one counts.
         """
         if changes.commit == self._comparer.commit("HEAD"):
             return ""
@@ -128,7 +127,7 @@ class Repositories:
         return self._comparer.is_shallow()
 
     def _wider(self, head: str, passed: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield earlier commits and what they are called, those first with the fewest changes."""
+        """Yield earlier commits and their names in a sentence, the fewest changes first."""
         nearest = self._nearest(passed)
         for commit in nearest:
             subject = "it" if len(nearest) == 1 else "tests"
@@ -149,7 +148,7 @@ class Repositories:
                 return
 
     def _nearest(self, commits: Collection[str]) -> list[str]:
-        """Return the commits before HEAD that are not far, the nearest first."""
+        """Return the commits before HEAD that are not too far away, the nearest first."""
         distances = {}
         for commit in set(commits):
             distance = len(self._comparer.commits_since(commit))
@@ -174,7 +173,7 @@ class Repositories:
         remaining = MAX_CHANGED_LINES
         for path in self._in_order_of_use(files):
             text = None
-            # Dividing a file into pieces can take long, so its size is estimated before.
+            # Dividing a file into pieces can take long, so its size is estimated first.
             if _least_size(files[path]) <= remaining:
                 text = self._changed_text(path, files[path])
             size = sum(piece.size for piece in text.pieces) if text else math.inf
@@ -187,7 +186,7 @@ class Repositories:
         return Changes(since, in_order, tuple(left_out), commit)
 
     def _in_order_of_use(self, files: Mapping[str, ChangedFile]) -> list[str]:
-        """Return the paths, code before tests before data, and those with few changes first."""
+        """Return the paths: code, then tests, then data, and those with few changes first."""
 
         def rank(path: str) -> tuple[int, int]:
             return KINDS.index(self._kind(path)), _least_size(files[path])

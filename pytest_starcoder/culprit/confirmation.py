@@ -41,7 +41,7 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Results:
-    """The tests that ran with the pieces undone, by their part in it, and what they did."""
+    """The tests that ran with the pieces undone, by their role, and their results."""
 
     failing: Sequence[str]
     neighbours: Sequence[str]
@@ -50,7 +50,7 @@ class Results:
 
 
 class Confirmation:
-    """Runs tests of the session with the pieces undone; `level` is the least sandbox level."""
+    """Runs tests of the session with the pieces undone; `level` is the minimum sandbox level."""
 
     def __init__(
         self, launch: Launch, tests: Sequence[FinishedTest], level: Level, deadline: Deadline
@@ -61,7 +61,7 @@ class Confirmation:
         self._deadline = deadline
 
     def confirm(self, culprit: Culprit, changes: Changes, bench: Bench, level: Level) -> Breakage:
-        """Return what the pieces break; a note if the tests do not pass again without them.
+        """Return what the pieces break, or a note if the tests do not pass again without them.
 
         `level` is the sandbox level that the search has reached.
         """
@@ -136,7 +136,7 @@ def _broken_by(piece: Piece) -> BrokenBy:
 
 
 def _count_changes(changes: Changes, named: Pieces) -> int:
-    """Return the number of changes, where parts of hunks are named instead of the hunks."""
+    """Return the number of changes, counting the named parts of a hunk instead of the hunk."""
     hunks = set()
     for file in changes.files:
         for hunk in file.pieces:

@@ -20,7 +20,7 @@ MAX_LISTED_FILES = 2
 
 @dataclass(frozen=True)
 class BrokenBy:
-    """One piece of a change: lines of a file that took the place of others.
+    """One piece of a change: lines of a file that replaced others.
 
     `line` and `last` are its lines in the working tree, 1-based; where lines were only removed,
     `line` is the one after the gap, and `last` the one before. `diff` are the removed and added
@@ -77,18 +77,18 @@ class Breakage:
     """The smallest set of changes whose undoing makes failing tests pass.
 
     If there are several such sets, `either` are the others. `since` says what the working tree
-    was compared with, such as "the last commit". `failing` tests pass with the pieces undone,
-    `still` fail nevertheless; `passing` neighbours still pass then, `needing` no longer do.
-    `total` counts the pieces that differ, in `files` files; `harmless`: with all others undone,
-    the tests fail as before. `only_test`: no code that the tests execute has changed.
+    was compared with, such as "the last commit". With the pieces undone, `failing` tests pass and
+    `still` are those that fail even so; of the neighbours, `passing` still pass and `needing`
+    fail. `total` counts all changes, which are in `files` files. `harmless`: with all others
+    undone, the tests fail as before. `only_test`: no code that the tests execute has changed.
 
-    `after` is the shortest list of earlier tests without which the test passes; the changes are
-    undone with these run first. `state` names what they leave changed, if restoring it makes the
+    `after` is the shortest list of earlier tests without which the test passes; they run first
+    when changes are undone. `state` names what they leave changed, if restoring it makes the
     test pass.
 
-    Without pieces, `note` gives the reason; it is empty where there was nothing to compare.
-    `left_out` are phrases on changes that were not tried. `seconds` is the time it took, and
-    `level` the sandbox level.
+    Without pieces, `note` gives the reason; it is empty if there was nothing to compare.
+    `left_out` are phrases on changes that were not undone. `tried` counts the runs, `seconds` is
+    the time they took, and `level` the sandbox level.
     """
 
     pieces: tuple[BrokenBy, ...] = ()
@@ -253,8 +253,10 @@ def _places(pieces: Sequence[BrokenBy]) -> str:
 
 def _listed(texts: Sequence[str]) -> str:
     """Return texts as a list in a sentence: `a, b and c`."""
+    if len(texts) < 2:
+        return "".join(texts)
     *first, last = texts
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} and {last}"
 
 
 def _cut(lines: Sequence[str], limit: int) -> list[str]:

@@ -43,7 +43,7 @@ class UndoSearch(Protocol):
     def find(self, causes: Sequence[tuple[Cause, Replay]]) -> Sequence[Breakage]:
         """Return what broke each cause, in the same order.
 
-        Causes that the same changes broke get breakages with equal pieces.
+        Causes with the same culprit get breakages with equal pieces.
         """
 
 

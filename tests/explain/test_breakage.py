@@ -227,6 +227,8 @@ def test_order(after: tuple[str, ...], state: str, order: str) -> None:
 
 
 def test_listed_tests() -> None:
+    assert listed_tests([]) == ""
+    assert listed_tests(["a"]) == "a"
     assert listed_tests(["a", "b", "c"]) == "a, b and c"
     assert listed_tests(["a", "b", "c", "d"]) == "the 4 tests before it"
 

@@ -238,6 +238,7 @@ def test_annotations() -> None:
 # --- the change that broke it ---
 
 DELETED_FILE = BrokenBy("shop/gone.py", 1, 0, "-old", whole=True)
+FAILED_AT = " at shop/pricing.py%3A14"
 LONG = "\n".join(f"+line {number}" for number in range(300))
 NEW_FILE = BrokenBy("shop/new.py", 1, 300, LONG, whole=True)
 
@@ -343,19 +344,29 @@ def test_junit_property_of_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "place"),
+    ("pieces", "place", "failed"),
     [
-        ([BrokenBy("shop/tax.py", 3, 3, "-a\n+b")], "sub/shop/tax.py,line=3"),
-        ([BrokenBy("shop/tax.py", 9, 8, "-a")], "sub/shop/tax.py,line=8"),
-        ([BrokenBy("shop/tax.py", 1, 0, "-a")], "sub/shop/tax.py,line=1"),
-        ([DELETED_FILE, NEW_FILE], "sub/shop/new.py,line=1"),
-        ([DELETED_FILE], "sub/shop/pricing.py,line=14"),
+        ([BrokenBy("shop/tax.py", 3, 3, "-a\n+b")], "tax.py,line=3", FAILED_AT),
+        ([BrokenBy("shop/tax.py", 9, 8, "-a")], "tax.py,line=8", FAILED_AT),
+        ([BrokenBy("shop/tax.py", 1, 0, "-a")], "tax.py,line=1", FAILED_AT),
+        ([DELETED_FILE, NEW_FILE], "new.py,line=1", FAILED_AT),
+        ([DELETED_FILE], "pricing.py,line=14", ""),
+        ([BrokenBy("shop/pricing.py", 14, 14, "-a\n+b")], "pricing.py,line=14", ""),
     ],
-    ids=["change", "deletion", "deletion at the start", "renamed file", "deleted file"],
+    ids=[
+        "change",
+        "deletion",
+        "deletion at the start",
+        "renamed file",
+        "deleted file",
+        "same line",
+    ],
 )
-def test_annotation_of_change(pieces: list[BrokenBy], place: str) -> None:
+def test_annotation_of_change(pieces: list[BrokenBy], place: str, failed: str) -> None:
+    """If it is not on the line that failed, the title has that line."""
     [line] = workflow_commands(broken_by(*pieces), "sub/")
-    assert line.startswith(f"::error file={place},title=AssertionError%2C 2 tests::")
+    title = f"AssertionError{failed}%2C 2 tests"
+    assert line.startswith(f"::error file=sub/shop/{place},title={title}::")
     assert "since the last commit" in line
 
 
