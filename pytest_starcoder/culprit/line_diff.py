@@ -67,11 +67,7 @@ def _blocks_of_similar(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
         rounds.append(dict(furthest))
         for diagonal in range(-differences, differences + 1, 2):
             end, _ = _enter(furthest, diagonal, differences)
-            while (
-                end < len(old)
-                and end - diagonal < len(new)
-                and old[end] == new[end - diagonal]
-            ):
+            while end < len(old) and end - diagonal < len(new) and old[end] == new[end - diagonal]:
                 end += 1
             furthest[diagonal] = end
             if end >= len(old) and end - diagonal >= len(new):

@@ -297,7 +297,7 @@ def test_too_many_changed_lines(tmp_path: Path) -> None:
         },
     )
     changes = first_changes(folder)
-    assert list(diffs(changes)) == ["a.py", "data.csv", "z.py"]
+    assert list(diffs(changes)) == ["a.py", "z.py", "data.csv"]
     assert changes.left_out == (f"generated.py (beyond {MAX_CHANGED_LINES} changed lines)",)
     written(folder, {"b.py": generated[: len(generated) // 2]})
     # Code counts more than data.
