@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pytest_starcoder.culprit.line_diff import opcodes
 from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.edits.edit import Edit
@@ -231,9 +232,9 @@ def _segments(
     path: str, kind: Kind, old: Sequence[str], new: Sequence[str]
 ) -> Iterator[str | Piece]:
     offset = 0
-    for tag, old_start, old_end, new_start, new_end in _opcodes(old, new):
+    for is_equal, old_start, old_end, new_start, new_end in opcodes(old, new):
         text = "".join(new[new_start:new_end])
-        if tag == "equal":
+        if is_equal:
             yield text
         else:
             yield Piece(
@@ -246,26 +247,6 @@ def _segments(
                 tuple(new[new_start:new_end]),
             )
         offset += len(text)
-
-
-def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield the opcodes of difflib, which is slow and gets only the part that differs."""
-    shortest = min(len(old), len(new))
-    head = 0
-    while head < shortest and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    if head:
-        yield "equal", 0, head, 0, head
-    old_end, new_end = len(old) - tail, len(new) - tail
-    matcher = difflib.SequenceMatcher(None, old[head:old_end], new[head:new_end], autojunk=False)
-    for tag, *bounds in matcher.get_opcodes():
-        first, second, third, fourth = (head + bound for bound in bounds)
-        yield tag, first, second, third, fourth
-    if tail:
-        yield "equal", old_end, len(old), new_end, len(new)
 
 
 def _parts(piece: Piece) -> list[str | Piece]:
