@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.node_ids import file_of
 
 MAX_LISTED_TESTS = 3
 """Maximum number of earlier tests that a sentence names."""
@@ -194,7 +195,10 @@ class Breakage:
     def context(self) -> str:
         """How the pieces relate to the other changes; empty if there are no others."""
         if self.only_test:
-            return "only the test changed; the code is as committed"
+            files = {file_of(nodeid) for nodeid in self.failing}
+            is_test = any(piece.path in files for piece in self.pieces)
+            changed = "the test" if is_test else "support code of the tests"
+            return f"only {changed} changed; the code is as committed"
         named = {*self.pieces}.union(*self.either)
         others = self.total - len(named)
         if others <= 0:

@@ -184,8 +184,12 @@ def test_exceptions(changes: dict[str, tuple[str, ...]], end: str) -> None:
         (replace(BROKEN, pieces=(A, B), total=17, files=5), "2 of 17 changes in 5 files"),
         (replace(BROKEN, either=((B,), (A, C)), total=17, files=5), "3 of 17 changes in 5 files"),
         (
-            replace(BROKEN, total=17, only_test=True),
+            replace(BROKEN, pieces=(replace(A, path="t.py"),), total=17, only_test=True),
             "only the test changed; the code is as committed",
+        ),
+        (
+            replace(BROKEN, pieces=(replace(A, path="conftest.py"),), total=17, only_test=True),
+            "only support code of the tests changed; the code is as committed",
         ),
     ],
 )
