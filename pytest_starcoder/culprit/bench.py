@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
@@ -120,6 +120,23 @@ class Bench:
             self._parts[piece] = [part for part in divided.pieces if part not in before]
         return self._parts[piece]
 
+    def with_old_lines(self, piece: Piece, old: tuple[str, ...]) -> tuple[Bench, Piece]:
+        """Return a bench with a piece in place of this one that restores other lines."""
+        file = self.files[piece.path]
+        parts = self._smallest([piece])
+        other = replace(piece, old=old)
+        segments: list[str | Piece] = []
+        for segment in file.segments:
+            if segment not in parts:
+                segments.append(segment)
+            elif other not in segments:
+                segments.append(other)
+        files = {**self.files, piece.path: replace(file, segments=tuple(segments))}
+        bench = Bench(self._worker, list(files.values()), self._project, self._deadline)
+        bench._parts = dict(self._parts)
+        bench._parts[other] = [other]
+        return bench, other
+
     def joined(self, pieces: Pieces) -> Pieces:
         """Return the same changes in as few pieces as possible."""
         joined: set[Piece] = set()
@@ -218,6 +235,12 @@ class Oracle:
         self._in_functions = False
         for pieces in self.verdicts.keys() - self._afresh:
             del self.verdicts[pieces]
+
+    def passes_with(self, pieces: Pieces, piece: Piece, old: tuple[str, ...]) -> bool:
+        """Return whether the test passes with `pieces` undone, one of them to other lines."""
+        bench, other = self.bench.with_old_lines(piece, old)
+        oracle = replace(self, bench=bench, verdicts={}, _afresh=set())
+        return oracle.judge_afresh(pieces - {piece} | {other}) is Verdict.PASSES
 
     def is_steady(self, pieces: Pieces) -> bool:
         """Return whether the test passes whenever the pieces are undone, and never otherwise."""

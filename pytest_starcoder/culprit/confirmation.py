@@ -119,9 +119,13 @@ def _those(tests: Iterable[str], wanted: Collection[str]) -> tuple[str, ...]:
     return tuple(test for test in tests if test in wanted)
 
 
+def in_order(pieces: Pieces) -> list[Piece]:
+    """Sort the pieces as they are described."""
+    return sorted(pieces, key=lambda piece: (piece.path, piece.line))
+
+
 def _describe(pieces: Pieces) -> tuple[BrokenBy, ...]:
-    in_order = sorted(pieces, key=lambda piece: (piece.path, piece.line))
-    return tuple(map(_broken_by, in_order))
+    return tuple(map(_broken_by, in_order(pieces)))
 
 
 def _broken_by(piece: Piece) -> BrokenBy:
