@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.text.display import counted
@@ -130,12 +131,13 @@ class Breakage:
     def _change(self) -> str:
         """The places that changed, how, and since when or in which commits."""
         when = f"since {self.since}"
-        commits = dict.fromkeys(piece.commit for piece in self.pieces)
+        ways = (self.pieces, *self.either)
+        commits = dict.fromkeys(piece.commit for piece in chain.from_iterable(ways))
         if any(commits):
             names = [_commit_name(commit) for commit in commits]
             when = f"in {_listed(names)}"
         if self.either or len(self.pieces) > 1:
-            places = [_places(pieces) for pieces in (self.pieces, *self.either)]
+            places = [_places(pieces) for pieces in ways]
             return f"{', or '.join(places)}, changed {when}"
         [piece] = self.pieces
         if piece.whole:

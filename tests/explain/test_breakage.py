@@ -114,6 +114,14 @@ def test_either(either: tuple[tuple[BrokenBy, ...], ...], change: str) -> None:
     assert replace(BROKEN, either=either).verdict == f"{change}, 1 failing test passes"
 
 
+def test_commits_of_either() -> None:
+    first, second = committed(A, "1f3c9ab Sum all"), committed(B, "2a3c9ab Round")
+    assert replace(BROKEN, pieces=(first,), either=((second,),)).verdict == (
+        "a.py:3, or b.py:7, changed in 1f3c9ab (Sum all) and 2a3c9ab (Round): undoing either, "
+        "1 failing test passes"
+    )
+
+
 # --- what undoing it has shown -------------------------------------------------------------
 
 
