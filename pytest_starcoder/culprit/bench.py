@@ -32,7 +32,7 @@ class OutOfTime(Exception):
 
 
 class Worker(Protocol):
-    """The part of `Trials` that runs tests with restored code."""
+    """The part of `Trials` that runs tests with other code."""
 
     def try_all(
         self,
@@ -231,7 +231,7 @@ class Oracle:
         return self.verdicts[pieces]
 
     def stop_swapping_functions(self) -> None:
-        """Judge all sets afresh from now on, and forget the restored verdicts, which may be wrong."""
+        """Judge all sets afresh from now on, and forget the other verdicts, which may be wrong."""
         self._in_functions = False
         for pieces in self.verdicts.keys() - self._afresh:
             del self.verdicts[pieces]
