@@ -18,12 +18,24 @@ MERGED = ("de", "def", "re", "ret", "ĠĠ", "ĠĠĠĠ")
 EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, BLOCKS = 64, 128, 4, 2, 2
 
 
-def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16384) -> Path:
-    """Write the model to `path`; if `always` is given, it only ever answers with that token."""
+def write_tiny_model(
+    path: Path,
+    *,
+    always: str | None = None,
+    context: int = 16384,
+    finetune: str = "",
+    template: str = "",
+) -> Path:
+    """Write the model to `path`; if `always` is given, it only ever answers with that token.
+
+    `finetune` and `template` are what the metadata of an instruct model says.
+    """
     tokens = [*STARCODER2, *_byte_characters(), *MERGED]
     control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
     writer = gguf.GGUFWriter(path, "starcoder2")
     writer.add_name("tiny starcoder2")
+    if finetune:
+        writer.add_finetune(finetune)
     writer.add_context_length(context)
     writer.add_embedding_length(EMBEDDING)
     writer.add_block_count(BLOCKS)
@@ -41,6 +53,8 @@ def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16
     writer.add_eos_token_id(0)
     writer.add_unk_token_id(0)
     writer.add_add_bos_token(False)
+    if template:
+        writer.add_chat_template(template)
     random = np.random.default_rng(0)
 
     def tensor(name: str, *shape: int, fill: float | None = None) -> None:

@@ -54,7 +54,7 @@ def _read_length(file: BinaryIO) -> int:
 def _skip(file: BinaryIO, kind: int) -> None:
     """Skip a value."""
     if kind == _STRING:
-        file.seek(_read_length(file), 1)
+        file.read(_read_length(file))  # faster than to seek
     elif kind == _ARRAY:
         (element,) = struct.unpack("<I", file.read(4))
         count = _read_length(file)
