@@ -19,6 +19,8 @@ DATA: Mapping[str, tuple[str, str]] = {
     "TRUTH": ("truth.json", "the faulty lines of FAULTY"),
     "INFLECTION": ("inflection-0.5.1", "the unpacked source of inflection 0.5.1, from PyPI"),
     "REPOSITORIES": ("repositories/*", "clones of click, express, fzf and ripgrep, from GitHub"),
+    "REAL_BUGS": ("realbugs", "real bugs, each among other uncommitted changes of its project"),
+    "BUG_LIST": ("realbugs.json", "the list of these bugs"),
     "RIVALS": ("rivals", "a folder for the environments of rivals; created if missing"),
 }
 """Placeholders in the arguments: a path in the folder of `--data`, and a description."""
@@ -44,6 +46,8 @@ FIGURES: Mapping[str, Figures] = {
     "recording_cost": Figures("recording_cost"),
     "evidence": Figures("evidence", "FAULTY --truth TRUTH --rivals RIVALS"),
     "ranking": Figures("ranking", "FAULTY --truth TRUTH --tests test_full.py"),
+    "broke": Figures("broke", "REAL_BUGS --bugs BUG_LIST --beside commit-delta"),
+    "broke_commits": Figures("broke", "REAL_BUGS --bugs BUG_LIST --commits 30"),
     "fixes": Figures("fixes", "FAULTY --tests test_example.py --judge test_full.py"),
     "fixes_full": Figures("fixes", "FAULTY --tests test_full.py --judge test_full.py"),
     "trials": Figures("trials"),

@@ -28,7 +28,7 @@ class Verdict(Enum):
 
 
 class OutOfTime(Exception):
-    """The time for undoing changes is over."""
+    """The time for undoing changes has run out."""
 
 
 class Worker(Protocol):
@@ -59,7 +59,7 @@ UNCHANGED: Records = MappingProxyType({})
 
 
 class Bench:
-    """Runs tests with sets of pieces undone; `files` are all files that have pieces."""
+    """Runs tests with sets of pieces undone; `files` are all files with pieces."""
 
     def __init__(
         self, worker: Worker, files: Sequence[ChangedText], project: Project, deadline: Deadline
@@ -112,7 +112,7 @@ class Bench:
         return texts
 
     def split(self, piece: Piece) -> list[Piece]:
-        """Divide a piece into its smallest parts, from now on."""
+        """Divide a piece into its smallest parts, and remember them."""
         if piece not in self._parts:
             file = self.files[piece.path]
             self.files[piece.path] = divided = file.split(piece)
@@ -154,15 +154,15 @@ class Bench:
 
 
 STEADY_ROUNDS = 4
-"""How often a test is run again with nothing undone, and with a set undone if that is quick."""
+"""Number of times that a test is repeated as it is, and with a set undone if that is quick."""
 
 
 @dataclass
 class Oracle:
     """Judges sets of pieces by one failing test; `before` is its record with nothing undone.
 
-    `imported` are the lines that run when the test is imported. What they have computed stays
-    if functions are exchanged later, so pieces in them are undone before the import.
+    `imported` are the lines that run when the test is imported. Swapping functions later does not
+    change what these have computed, so pieces in them are undone before the import.
     The tests in `earlier` run before it, each with its limit: it fails only after them.
     """
 
@@ -196,7 +196,7 @@ class Oracle:
     def judge_in_functions(self, sets: Collection[Pieces]) -> list[Pieces]:
         """Judge the sets that are inside functions, which is quick; return the others."""
         unknown = [pieces for pieces in sets if pieces not in self.verdicts]
-        in_functions = [pieces for pieces in unknown if self._is_exchangeable(pieces)]
+        in_functions = [pieces for pieces in unknown if self._is_swappable(pieces)]
         if not in_functions:
             return unknown
         results = self.bench.run(in_functions, self.limits)
@@ -213,15 +213,15 @@ class Oracle:
             self._afresh.add(pieces)
         return self.verdicts[pieces]
 
-    def stop_exchanging_functions(self) -> None:
-        """Judge all sets afresh from now on, and forget other verdicts: they were wrong."""
+    def stop_swapping_functions(self) -> None:
+        """Judge all sets afresh from now on, and forget the other verdicts, which may be wrong."""
         self._in_functions = False
         for pieces in self.verdicts.keys() - self._afresh:
             del self.verdicts[pieces]
 
     def is_steady(self, pieces: Pieces) -> bool:
-        """Return whether the test passes each time the pieces are undone, and else never."""
-        is_quick = self._is_exchangeable(pieces) and pieces not in self._afresh
+        """Return whether the test passes whenever the pieces are undone, and never otherwise."""
+        is_quick = self._is_swappable(pieces) and pieces not in self._afresh
         for number in range(STEADY_ROUNDS):
             if self._passes_again(frozenset(), is_quick=True):
                 return False
@@ -237,7 +237,7 @@ class Oracle:
             records = self.bench.run_afresh(pieces, self.limits)
         return self._verdict(records) is Verdict.PASSES
 
-    def _is_exchangeable(self, pieces: Pieces) -> bool:
+    def _is_swappable(self, pieces: Pieces) -> bool:
         if not self._in_functions:
             return False
         return not any(piece.is_among(self.imported) for piece in pieces)
@@ -257,7 +257,7 @@ class Oracle:
 
 
 def is_same_failure(record: Record, before: Record) -> bool:
-    """Return whether a test fails as before: with that exception from that function."""
+    """Return whether a test fails as before: with the same exception from the same function."""
     keys = []
     for each in (record, before):
         path = each.place.rpartition(":")[0]

@@ -41,7 +41,7 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Results:
-    """The tests that ran with the pieces undone, by their part in it, and what they did."""
+    """The tests that ran with the pieces undone, by their role, and their results."""
 
     failing: Sequence[str]
     neighbours: Sequence[str]
@@ -50,7 +50,7 @@ class Results:
 
 
 class Confirmation:
-    """Runs tests of the session with the pieces undone; `level` is the least sandbox level."""
+    """Runs tests of the session with the pieces undone; `level` is the minimum sandbox level."""
 
     def __init__(
         self, launch: Launch, tests: Sequence[FinishedTest], level: Level, deadline: Deadline
@@ -61,7 +61,7 @@ class Confirmation:
         self._deadline = deadline
 
     def confirm(self, culprit: Culprit, changes: Changes, bench: Bench, level: Level) -> Breakage:
-        """Return what the pieces break; a note if the tests do not pass again without them.
+        """Return what the pieces break, or a note if the tests do not pass again without them.
 
         `level` is the sandbox level that the search has reached.
         """
@@ -80,7 +80,7 @@ class Confirmation:
             still=_those(results.failing, results.failed),
             passing=_those(results.neighbours, results.passed),
             needing=_those(results.neighbours, results.failed),
-            total=changes.total,
+            total=_count_changes(changes, frozenset().union(*culprit.found.ways)),
             files=changes.file_count,
             harmless=culprit.found.harmless,
             only_test=culprit.only_test,
@@ -125,4 +125,25 @@ def _describe(pieces: Pieces) -> tuple[BrokenBy, ...]:
 
 
 def _broken_by(piece: Piece) -> BrokenBy:
-    return BrokenBy(piece.path, piece.line, piece.last, piece.diff, in_test=piece.kind == "test")
+    return BrokenBy(
+        piece.path,
+        piece.line,
+        piece.last,
+        piece.diff,
+        in_test=piece.kind == "test",
+        whole=piece.whole,
+    )
+
+
+def _count_changes(changes: Changes, named: Pieces) -> int:
+    """Return the number of changes, counting the named parts of a hunk instead of the hunk."""
+    hunks = set()
+    for file in changes.files:
+        for hunk in file.pieces:
+            if any(_is_part(piece, hunk) for piece in named):
+                hunks.add(hunk)
+    return changes.total - len(hunks) + len(named)
+
+
+def _is_part(piece: Piece, hunk: Piece) -> bool:
+    return piece.path == hunk.path and hunk.start <= piece.start and piece.end <= hunk.end

@@ -9,13 +9,14 @@ from pytest_starcoder.culprit.comparisons import Changes
 from pytest_starcoder.culprit.pieces import Piece
 from pytest_starcoder.explain.breakage import Breakage
 
-BY_CHANCE = Breakage(
-    note="no change was undone: with the same tests before it, it fails by chance only"
-)
+MAX_LISTED_FILES = 3
+"""Maximum number of files that a sentence names."""
+
+BY_CHANCE = Breakage(note="no change was undone: after the same tests, it fails only sometimes")
 
 NOT_REPRODUCED = Breakage(
-    note="no change was undone: in the sandbox, the test does not fail as it did (it may need a "
-    "service, or what another run left behind)"
+    note="no change was undone: in the sandbox, the test does not fail as it did in the run "
+    "(it may need a service, or something that another run left behind)"
 )
 
 SHALLOW = Breakage(
@@ -23,7 +24,14 @@ SHALLOW = Breakage(
     "GIT_DEPTH: 0, fetches the history)"
 )
 
-VARIES = Breakage(note="undoing changes gives different results each time")
+UNCHANGED = Breakage(
+    note="no change was undone: nothing has changed since the last commit "
+    "(--starcoder-since=REF compares with another one)"
+)
+
+NO_REPOSITORY = Breakage(note="no change was undone: this project is not in a git repository")
+
+VARIES = Breakage(note="no change is named: undoing changes gives a different result each time")
 
 
 def unavailable(reason: object) -> Breakage:
@@ -47,11 +55,13 @@ def not_these(changes: Changes) -> Breakage:
 
 
 def out_of_time(pieces: Iterable[Piece], changes: Changes) -> Breakage:
-    """Return that time ran out, and the files of the pieces among which the culprit is."""
+    """Return that time ran out, and the files of the pieces that the culprit is among."""
     note = "time ran out while changes were undone (setting undo_timeout)"
     paths = sorted({piece.path for piece in pieces})
-    if paths:
-        note += f": what broke it is in {', '.join(paths)}"
+    if len(paths) > MAX_LISTED_FILES:
+        note += f": the culprit is in one of {len(paths)} files, such as {paths[0]}"
+    elif paths:
+        note += f": the culprit is in {' or '.join(paths)}"
     return Breakage(since=changes.since, left_out=changes.left_out, note=note)
 
 

@@ -1,4 +1,4 @@
-"""Finds the earlier tests without which a test would pass, and the state that they change."""
+"""Finds the earlier tests that make a test fail, and the state that they change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sessions(Protocol):
 class Order:
     """The shortest list of earlier tests after which a test fails, in their order.
 
-    Without any, the test fails by chance. `state` names what they leave changed, if restoring
+    If there are none, the test fails by chance. `state` names what they leave changed, if restoring
     it makes the test pass. `record` is that of the test in the worker, and None if it does not
     fail there. `executed` are the lines that all of these tests run.
     """

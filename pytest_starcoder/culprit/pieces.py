@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pytest_starcoder.culprit.line_diff import opcodes
 from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.edits.edit import Edit
@@ -17,10 +18,10 @@ Kind = Literal["code", "test", "data"]
 """What a file holds: code under test, tests and their support code, or anything but Python."""
 
 SIMILAR = 0.5
-"""Minimum similarity of an old and a new line that are one changed line, from 0 to 1."""
+"""Minimum similarity, from 0 to 1, of an old and a new line that count as one changed line."""
 
 MAX_DISTANCE = 20
-"""Maximum number of old lines between which the twin of a new line is looked for."""
+"""Maximum number of old lines that are searched for the counterpart of a new line."""
 
 _LAYOUT = re.compile(r"[\s,()'\"\\]+")
 """What a formatter adds and removes."""
@@ -28,7 +29,7 @@ _LAYOUT = re.compile(r"[\s,()'\"\\]+")
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of changed lines in one file: `new` took the place of `old`.
+    """A run of changed lines in one file: `new` replaced `old`.
 
     `line` is the first of its lines in the new text, 1-based; where lines were only removed,
     it is the line after the gap. `start` and `end` are its characters in the new text. A piece
@@ -55,7 +56,7 @@ class Piece:
         return len(self.old) + len(self.new)
 
     def is_among(self, lines: Lines) -> bool:
-        """Return whether lines of this piece, or those around removed ones, are among `lines`."""
+        """Return whether lines of this piece, or lines next to removed ones, are among `lines`."""
         lines_of_file = lines.get(self.path)
         if not lines_of_file:
             return False
@@ -79,7 +80,7 @@ Pieces = frozenset[Piece]
 
 @dataclass(frozen=True)
 class ChangedText:
-    """A file in two states, as kept text and the pieces between."""
+    """A file in two states: `segments` are the unchanged text and the pieces between."""
 
     path: str
     kind: Kind
@@ -87,12 +88,10 @@ class ChangedText:
 
     @classmethod
     def of(cls, path: str, kind: Kind, old: str | None, new: str | None) -> ChangedText:
-        """Compare the texts of a file, of which one may be None: it does not exist."""
+        """Compare two texts of a file; None stands for a file that does not exist."""
         if old is None or new is None:
-            old_lines, new_lines = split_lines(old or ""), split_lines(new or "")
-            whole = Piece(
-                path, kind, 1, 0, len(new or ""), tuple(old_lines), tuple(new_lines), whole=True
-            )
+            end = len(new or "")
+            whole = Piece(path, kind, 1, 0, end, _all_lines(old), _all_lines(new), whole=True)
             return cls(path, kind, (whole,))
         return cls(path, kind, tuple(_segments(path, kind, split_lines(old), split_lines(new))))
 
@@ -101,7 +100,7 @@ class ChangedText:
         return [segment for segment in self.segments if isinstance(segment, Piece)]
 
     def undo(self, undone: Collection[Piece]) -> str | None:
-        """Return the new text without the pieces in `undone`; None if the file goes with them."""
+        """Return the new text without the pieces in `undone`; None if that deletes the file."""
         texts: list[str] = []
         for segment in self.segments:
             if isinstance(segment, str):
@@ -111,7 +110,7 @@ class ChangedText:
                 if segment.whole and not lines:
                     return None
             if texts and lines and not texts[-1].endswith("\n"):
-                texts.append("\n")  # the last line of one of the two states
+                texts.append("\n")  # the last line of one state may have no line end
             texts += lines
         return "".join(texts)
 
@@ -125,7 +124,7 @@ class ChangedText:
         return edits
 
     def joined(self, pieces: Collection[Piece]) -> list[Piece]:
-        """Return pieces of this file, those with nothing between them as one."""
+        """Return pieces of this file, with adjacent ones joined."""
         runs: list[list[Piece]] = [[]]
         for segment in self.segments:
             if isinstance(segment, Piece):
@@ -133,7 +132,7 @@ class ChangedText:
                     runs[-1].append(segment)
                     continue
                 if not segment.new:
-                    continue  # removed lines that stay removed are nothing between
+                    continue  # removed lines that stay removed separate nothing
             if runs[-1]:
                 runs.append([])
         return [_join(run) for run in runs if run]
@@ -146,7 +145,7 @@ class ChangedText:
         return replace(self, segments=tuple(segments))
 
     def without_layout(self) -> ChangedText:
-        """Return the file without pieces that change comments or layout only: they are kept."""
+        """Return the file without pieces that change only comments or layout: these stay."""
         segments: list[str | Piece] = []
         if self.kind != "data" and self._has_same_syntax(self.pieces):
             return replace(self, segments=(self.undo(()) or "",))
@@ -179,11 +178,17 @@ class ChangedText:
         return ast.dump(before) == ast.dump(after)
 
 
+def _all_lines(text: str | None) -> tuple[str, ...]:
+    """Return the lines of a file; an empty file has one, unlike a file that does not exist."""
+    if text is None:
+        return ()
+    return tuple(split_lines(text)) or ("",)
+
+
 def _edit(piece: Piece, text: str, earliest: int) -> Edit:
     """Return the edit of the new text that undoes a piece; it starts at `earliest` or later.
 
-    It stays between the first and the last character of the lines, so that it is inside a
-    function if they are.
+    It does not go beyond the lines of the piece, so that it is inside a function if they are.
     """
     before, after = "".join(piece.new), "".join(piece.old)
     start, end = piece.start, piece.end
@@ -211,7 +216,7 @@ def _begins_block(text: str, start: int) -> bool:
 
 
 def _join(pieces: Sequence[Piece]) -> Piece:
-    """Return one piece for several that follow one another."""
+    """Return one piece for several adjacent ones."""
     first, last = pieces[0], pieces[-1]
     if first is last:
         return first
@@ -227,9 +232,9 @@ def _segments(
     path: str, kind: Kind, old: Sequence[str], new: Sequence[str]
 ) -> Iterator[str | Piece]:
     offset = 0
-    for tag, old_start, old_end, new_start, new_end in _opcodes(old, new):
+    for is_equal, old_start, old_end, new_start, new_end in opcodes(old, new):
         text = "".join(new[new_start:new_end])
-        if tag == "equal":
+        if is_equal:
             yield text
         else:
             yield Piece(
@@ -242,26 +247,6 @@ def _segments(
                 tuple(new[new_start:new_end]),
             )
         offset += len(text)
-
-
-def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield the opcodes of difflib, which is slow, for the part that differs."""
-    shortest = min(len(old), len(new))
-    head = 0
-    while head < shortest and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    if head:
-        yield "equal", 0, head, 0, head
-    old_end, new_end = len(old) - tail, len(new) - tail
-    matcher = difflib.SequenceMatcher(None, old[head:old_end], new[head:new_end], autojunk=False)
-    for tag, *bounds in matcher.get_opcodes():
-        first, second, third, fourth = (head + bound for bound in bounds)
-        yield tag, first, second, third, fourth
-    if tail:
-        yield "equal", old_end, len(old), new_end, len(new)
 
 
 def _parts(piece: Piece) -> list[str | Piece]:
@@ -290,7 +275,7 @@ def _parts(piece: Piece) -> list[str | Piece]:
 def _aligned(
     old: Sequence[str], new: Sequence[str]
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Yield pairs of an old and a new line that resemble each other, and lines without a twin."""
+    """Yield pairs of similar old and new lines, and lines without a counterpart."""
     position = 0
     for line in new:
         twin = _most_similar(line, old[position : position + MAX_DISTANCE])

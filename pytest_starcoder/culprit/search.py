@@ -31,9 +31,8 @@ class Found:
     """The result of a search: sets of pieces, each of which makes the test pass when undone.
 
     `harmless`: with all other pieces undone, the test fails as before. Without a set, `all`
-    is the verdict with everything undone. `unfinished` are the pieces among which the
-    culprit is, if time ran out before a set was found; `timed_out` then, also if nothing is known
-    yet.
+    is the verdict with everything undone. `timed_out`: time ran out before a set was found;
+    `unfinished` are the pieces that the culprit is among, if that much is known.
     """
 
     ways: tuple[Pieces, ...] = ()
@@ -56,7 +55,7 @@ class Search:
         self._suspected: Pieces = frozenset()
 
     def find(self) -> Found:
-        """Return the smallest sets of code; of tests and data only if no code alone will do."""
+        """Return the smallest sets of code, or of tests or data if no code alone is to blame."""
         pieces = self._in_order()
         try:
             for candidates in self._stages(pieces):
@@ -82,11 +81,11 @@ class Search:
         return sorted(pieces, key=lambda piece: not self.is_executed(piece))
 
     def is_executed(self, piece: Piece) -> bool:
-        """Return whether the test runs lines of a piece, or those around removed ones."""
+        """Return whether the test runs lines of a piece, or lines next to removed ones."""
         return piece.is_among(self._executed)
 
     def is_any_executed(self) -> bool:
-        """Return whether the test runs any of the changed lines."""
+        """Return whether the test runs any changed line."""
         return any(map(self.is_executed, self._in_order()))
 
     def is_only_test(self, found: Found) -> bool:
@@ -110,9 +109,9 @@ class Search:
         everything = frozenset(pieces)
         if self._oracle.passes(everything):
             return [self._minimize(pieces)]
-        # What ran before functions were exchanged may have used the changed ones.
+        # What ran before functions were swapped may have used the changed ones.
         if self._oracle.judge_afresh(everything) is Verdict.PASSES:
-            self._oracle.stop_exchanging_functions()
+            self._oracle.stop_swapping_functions()
             return [self._minimize(pieces)]
         # Today's tests may need some of the changes, so that undoing all gives no answer.
         self._oracle.judge_all(others[:MAX_SINGLE_IMPORTS])
@@ -152,7 +151,7 @@ class Search:
         if 0 < len(likely) < len(pieces) and self._passes(frozenset(likely)):
             pieces = likely
         smallest = minimize(pieces, self._passes)
-        # What ran at import may have used a function that was exchanged later: see Oracle.
+        # What ran at import may have used a function that was swapped later: see Oracle.
         for piece in smallest if len(smallest) > 1 and not self._oracle.imported else ():
             if self._oracle.judge_afresh(smallest - {piece}) is Verdict.PASSES:
                 smallest -= {piece}
@@ -171,7 +170,7 @@ class Search:
         return passes
 
     def _finish(self, ways: Sequence[Pieces], pieces: Sequence[Piece]) -> Found:
-        """Narrow each way down to its lines, and see what the other pieces do."""
+        """Narrow each set down to lines, and find out what the other pieces do."""
         involved: Pieces = frozenset().union(*ways)
         self._suspected = involved
         rest = frozenset(pieces) - involved
@@ -190,7 +189,7 @@ class Search:
         return Found(tuple(dict.fromkeys(map(self._bench.joined, narrowed))), harmless)
 
     def _narrow(self, way: Pieces) -> Pieces:
-        """Return the part of a set that is needed, by lines instead of hunks."""
+        """Return the part of a set that is needed, in lines instead of hunks."""
         try:
             for piece in sorted(way, key=lambda piece: (piece.path, piece.line)):
                 parts = self._bench.split(piece)

@@ -106,8 +106,7 @@ class _Attempt:
         comparisons = self._comparisons()
         changes = next(comparisons, None)
         if changes is None and not any(target.earlier for target in self._targets):
-            if os.environ.get("CI") and self._repositories.is_shallow:
-                self.results[self._targets[0].test] = notes.SHALLOW
+            self._note_nothing_to_compare()
             return
         earlier = chain.from_iterable(target.earlier for target in self._targets)
         tests = [*earlier, *(target.test for target in self._targets)]
@@ -118,6 +117,15 @@ class _Attempt:
             while changes is not None and targets:
                 targets = self._search_changes(changes, targets, baseline, trials)
                 changes = next(comparisons, None)
+
+    def _note_nothing_to_compare(self) -> None:
+        """Say why nothing was undone, if the user has asked for it or can do something."""
+        first = self._targets[0].test
+        if os.environ.get("CI") and self._repositories.is_shallow:
+            self.results[first] = notes.SHALLOW
+        elif self._context.is_wanted:
+            exists = self._repositories.exist
+            self.results[first] = notes.UNCHANGED if exists else notes.NO_REPOSITORY
 
     def _comparisons(self) -> Iterator[Changes]:
         """Yield what differs from one state of the repository after another."""
@@ -237,11 +245,14 @@ class _Attempt:
 
     def _with_commits(self, breakage: Breakage, changes: Changes) -> Breakage:
         """Add the commit that made each piece."""
-        pieces = []
-        for piece in breakage.pieces:
-            commit = self._repositories.commit_of(changes, piece)
-            pieces.append(replace(piece, commit=commit))
-        return replace(breakage, pieces=tuple(pieces))
+        ways = []
+        for way in (breakage.pieces, *breakage.either):
+            pieces = []
+            for piece in way:
+                commit = self._repositories.commit_of(changes, piece)
+                pieces.append(replace(piece, commit=commit))
+            ways.append(tuple(pieces))
+        return replace(breakage, pieces=ways[0], either=tuple(ways[1:]))
 
 
 def _failing_before(test: str, baseline: Mapping[str, Record]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,11 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
+CAN_FORK = hasattr(os, "fork")
+
+MAX_UNSHORTENED = 60
+"""Maximum number of earlier tests that are left to the search for what broke a test."""
+
 ONLY_BROKE = "not asked: --starcoder-broke"
 
 
@@ -56,7 +62,8 @@ class FinishedSession:
     `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
     with which pytest runs some tests again. `started` is when the tests began, in seconds since
     the epoch. `since` is the commit that the user named to compare with, and `passed` are those
-    at which tests have passed before, by node id.
+    at which tests have passed before, by node id. `wants_breakages`: an option asks for the
+    changes that broke the tests.
     """
 
     failures: Sequence[Failure]
@@ -69,6 +76,7 @@ class FinishedSession:
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
     since: str = ""
+    wants_breakages: bool = False
     started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
 
@@ -221,6 +229,7 @@ class Explainer:
             settings=self._settings,
             show_status=self._section.status,
             since=session.since,
+            is_wanted=session.wants_breakages,
             started=session.started,
             passed=session.passed,
         )
@@ -239,7 +248,14 @@ class Explainer:
             contextlib.suppress(KeyboardInterrupt),
             self._section.status("StarCoder", "running failing tests again"),
         ):
-            replayer = Replayer(session.tests, session.launch, deadline, warnings.setdefault)
+            replayer = Replayer(
+                session.tests,
+                session.launch,
+                deadline,
+                warnings.setdefault,
+                # Where changes are undone, each trial takes a fork instead of a new pytest.
+                max_unshortened=MAX_UNSHORTENED if self._settings.undo and CAN_FORK else 1,
+            )
             replays = replayer.replay(grouped, session.sources)
         return add_warnings(replays, warnings) if warnings else replays
 

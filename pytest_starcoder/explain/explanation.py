@@ -140,9 +140,8 @@ def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
         replay=case.replay.statements,
         order=case.replay.order,
         extra=failure.extra,
-        breakage=case.breakage,
     )
-    return with_texts(explanation, redact)
+    return replace(with_texts(explanation, redact), breakage=case.breakage.redacted(redact))
 
 
 def complete(explanation: Explanation, answer: Answer) -> Explanation:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from itertools import chain
 
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement
 from pytest_starcoder.report.label import Label
 from pytest_starcoder.report.markdown import code_block, code_span, escape
@@ -29,6 +31,10 @@ CODE_KINDS = ("at", "calls", "suspect", "fix")
 
 MAX_UNFOLDED_TESTS = 5
 """Maximum number of tests that are listed without folding."""
+
+
+MAX_PIECE_LINES = 60
+"""Maximum number of lines of a change that broke tests; the JSON report has all."""
 
 
 def to_markdown(report: Report) -> str:
@@ -61,8 +67,7 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     heading = f"### {number} {code_span(place)} · {exception} · {tests}"
     lines = [heading, ""]
     lines += map(_statement, explanation.statements)
-    for piece in explanation.breakage.pieces:
-        lines += ["", *code_block(piece.diff, "diff")]
+    lines += _changes(explanation.breakage)
     for fix in explanation.fixes.passing:
         lines += ["", *code_block(fix.diff, "diff")]
     if explanation.breakage.pieces or explanation.fixes.passing:
@@ -74,6 +79,18 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     lines += ["", *_tests(explanation.nodeids)]
     command = _rerun_command(explanation)
     return [*lines, "", *code_block(command, "bash"), ""]
+
+
+def _changes(breakage: Breakage) -> list[str]:
+    """Show the changes that broke tests; each of several below its place."""
+    pieces = [*breakage.pieces, *chain.from_iterable(breakage.either)]
+    lines: list[str] = []
+    for piece in pieces:
+        if len(pieces) > 1:
+            lines += ["", code_span(piece.place)]
+        diff = "\n".join(piece.shown_diff(MAX_PIECE_LINES))
+        lines += ["", *code_block(diff, "diff")]
+    return lines
 
 
 def _rerun_command(explanation: Explanation) -> str:

@@ -8,6 +8,7 @@ reads only the end of the second one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.explain.breakage import Breakage
@@ -35,6 +36,7 @@ MAX_TEST_LINES = 10
 MAX_CALLS = 2
 MAX_SUSPECTS = 2
 MAX_DIFF_LINES = 12
+MAX_PIECES = 4
 
 MAX_SHARED_CODE = 4500
 """Maximum characters of code that the prompts of one test file share."""
@@ -135,6 +137,7 @@ class Question:
         self._suspects = case.suspects
         self._pieces = case.breakage.pieces
         # The case comes first, so that it is the last to be left out.
+        case = replace(case, breakage=case.breakage.redacted(redact))
         self.parts = [redact(_describe(case)), *self._places]
 
     @property
@@ -203,10 +206,12 @@ def _describe(case: Case) -> str:
 
 def _describe_breakage(breakage: Breakage) -> str:
     """Describe the change that broke the test, as its removed and added lines."""
+    pieces = breakage.pieces[:MAX_PIECES]
+    limit = MAX_DIFF_LINES // len(pieces)
     lines: list[str] = []
-    for piece in breakage.pieces:
-        lines += [f"@@ {piece.path}:{piece.line}", *piece.diff.split("\n")]
-    diff = "\n".join(line[:100] for line in lines[:MAX_DIFF_LINES])
+    for piece in pieces:
+        lines += [f"@@ {piece.path}:{piece.line}", *piece.shown_diff(limit)]
+    diff = "\n".join(line[:100] for line in lines)
     return f"This change broke it; undone, the test passes:\n```diff\n{diff}\n```"
 
 

@@ -72,13 +72,16 @@ class Replayer:
         deadline: Deadline,
         warn: Callable[[str], object] = lambda _: None,
         run_tests: Callable[..., Iterable[Outcome]] = rerun,
+        max_unshortened: int = 1,
     ) -> None:
+        """`max_unshortened` is the number of earlier tests that need not be narrowed down."""
         self._finished = finished
         self._by_id = {test.nodeid: test for test in finished}
         self._launch = launch
         self._deadline = deadline
         self._warn = warn
         self._run_tests = run_tests
+        self._max_unshortened = max_unshortened
 
     def replay(self, causes: Sequence[Cause], read: Callable[[str], str]) -> list[Replay]:
         """Return a replay per cause; it is empty if none of its tests may run again.
@@ -182,7 +185,9 @@ class Replayer:
         if not earlier or self._deadline.remaining() <= 0:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
-            guilty = self._narrow_down(earlier, nodeid)
+            guilty = earlier
+            if len(earlier) > self._max_unshortened:
+                guilty = self._narrow_down(earlier, nodeid)
             statement = order_statement(guilty)
             order = (*guilty, nodeid)
         # The time may have run out before the test was reached.

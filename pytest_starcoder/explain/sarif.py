@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import chain
 from typing import Any
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement
@@ -14,6 +15,10 @@ from pytest_starcoder.text.display import one_line
 
 MESSAGE_KINDS = ("seen", "fact", "broke", "replay", "fix", "question", "extra")
 """Kinds of statements in the message of a result; viewers show other kinds at their line."""
+
+
+MAX_PIECE_LINES = 20
+"""Maximum number of lines of a change that broke tests; the JSON report has all."""
 
 
 def to_sarif(report: Report) -> str:
@@ -64,14 +69,16 @@ def _result(explanation: Explanation) -> dict[str, Any]:
     if explanation.fixes.passing:
         result["fixes"] = [_fix(fix) for fix in explanation.fixes.passing]
     related: list[dict[str, Any]] = []
-    for piece in explanation.breakage.pieces:
-        message = {"text": f"broken by: {piece.diff}"}
-        place = location(piece.path, max(piece.line, 1))
-        related.append({"id": len(related) + 1, **place, "message": message})
-    for number, suspect in enumerate(explanation.suspects, len(related) + 1):
+    breakage = explanation.breakage
+    for piece in (*breakage.pieces, *chain.from_iterable(breakage.either)):
+        diff = "\n".join(piece.shown_diff(MAX_PIECE_LINES))
+        place = location(piece.path, piece.shown_line)
+        related.append({**place, "message": {"text": f"broken by:\n{diff}"}})
+    for suspect in explanation.suspects:
         message = {"text": f"suspect: {suspect.source}"}
-        place = location(suspect.path, suspect.line)
-        related.append({"id": number, **place, "message": message})
+        related.append({**location(suspect.path, suspect.line), "message": message})
+    for number, place in enumerate(related, 1):
+        place["id"] = number
     if related:
         result["relatedLocations"] = related
     return result

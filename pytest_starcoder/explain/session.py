@@ -377,9 +377,11 @@ class ExplainPlugin:
         from pytest_starcoder.source.git.comparison import Comparer
 
         passed = [test.nodeid for test in self._tests.finished if test.outcome == "passed"]
-        comparer = Comparer(project_of(self._config).repository)
-        if passed and comparer.is_clean():
-            self._passed_commits().add(passed, comparer.commit("HEAD"))
+        if not passed:
+            return
+        commit = Comparer(project_of(self._config).repository).clean_commit()
+        if commit:
+            self._passed_commits().add(passed, commit)
 
     def _passed_commits(self) -> PassedCommits:
         from pytest_starcoder.session.passed_commits import PassedCommits
@@ -466,6 +468,7 @@ class ExplainPlugin:
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
             since=self._since,
+            wants_breakages=bool(self._since or self._config.getoption("starcoder_broke")),
             started=self._started,
             passed=self._passed_commits().read(),
         )

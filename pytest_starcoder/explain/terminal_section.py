@@ -30,6 +30,9 @@ MAX_CODE_LINE = 400
 MAX_SUSPECTS = 3
 """Maximum number of suspects on the terminal; report files have more."""
 
+MAX_PIECES = 4
+"""Maximum number of changes on the terminal; report files have more."""
+
 MAX_PIECE_LINES = 12
 """Maximum number of lines of a change on the terminal; report files have more."""
 
@@ -91,13 +94,22 @@ class TerminalSection:
         for text in filter(None, [breakage.order, change]):
             self.say(label, text)
             label = ""
-        ways = (breakage.pieces, *breakage.either)
-        for number, piece in enumerate(chain.from_iterable(ways if breakage.pieces else ())):
-            if number or breakage.either:
-                self._code(f"  {printable(piece.path)}:{piece.line}")
-            for line in piece.diff.split("\n")[:MAX_PIECE_LINES]:
+        if breakage.pieces:
+            self._show_pieces(breakage)
+        elif breakage.note and breakage.left_out:
+            self.say("", breakage.not_undone)
+
+    def _show_pieces(self, breakage: Breakage) -> None:
+        pieces = [*breakage.pieces, *chain.from_iterable(breakage.either)]
+        for piece in pieces[:MAX_PIECES]:
+            # The sentence before has the place of a single one.
+            if len(pieces) > 1:
+                self._code(f"  {printable(piece.place)}")
+            for line in piece.shown_diff(MAX_PIECE_LINES):
                 self._code(f"    {printable(line, tabs=True)[:MAX_CODE_LINE]}")
-        if breakage.pieces and breakage.context:
+        if len(pieces) > MAX_PIECES:
+            self._code(f"  … {counted(len(pieces) - MAX_PIECES, 'more change')}")
+        if breakage.context:
             self.say("", breakage.context)
 
     def show_fixes(self, fixes: Fixes) -> None:

@@ -23,7 +23,7 @@ class UndoContext:
 
     `since` is the commit that the user named with --starcoder-since, or empty. `started` is when
     the tests began, in seconds since the epoch, and `passed` are the commits at which tests have
-    passed before, by node id.
+    passed before, by node id. `is_wanted`: the user has asked for the change by an option.
     """
 
     tests: Sequence[FinishedTest]
@@ -32,6 +32,7 @@ class UndoContext:
     settings: Settings
     show_status: ShowStatus
     since: str = ""
+    is_wanted: bool = False
     started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
 
@@ -42,7 +43,7 @@ class UndoSearch(Protocol):
     def find(self, causes: Sequence[tuple[Cause, Replay]]) -> Sequence[Breakage]:
         """Return what broke each cause, in the same order.
 
-        Causes that the same changes broke get breakages with equal pieces.
+        Causes with the same culprit get breakages with equal pieces.
         """
 
 

@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"\w+|[^\S\n]+|[^\w\s]|\n")
 
 def edits_of_old_text(breakage: Breakage, sources: SourceFiles) -> list[Edit]:
     """Return an edit for each operand, argument or line that the pieces have replaced."""
-    edits = []
+    edits: list[Edit] = []
     for piece in breakage.pieces:
         if not piece.in_test and piece.path.endswith(".py"):
             edits += _edits_of_piece(piece, sources(piece.path))
@@ -43,9 +43,9 @@ def _edits_of_piece(piece: BrokenBy, source: str) -> Iterator[Edit]:
     new_text = "".join(lines[piece.line - 1 : piece.last])
     old_text = "".join(f"{line}\n" for line in old)
     for first, last, text in _replacements(new_text, old_text):
-        line = piece.line + new_text[:first].count("\n")
+        number = piece.line + new_text[:first].count("\n")
         span = start + first, start + last
-        yield Edit(piece.path, span, new_text[first:last], text, KIND, COST, line)
+        yield Edit(piece.path, span, new_text[first:last], text, KIND, COST, number)
 
 
 def _replacements(new: str, old: str) -> Iterator[tuple[int, int, str]]:

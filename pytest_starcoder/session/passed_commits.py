@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from pytest_starcoder.files import create_private_folder
 
 MAX_TESTS = 50_000
 """Maximum number of tests that are remembered per project; the latest count."""
+
+
+_COMMIT = re.compile("[0-9a-f]{40,64}")
 
 
 class PassedCommits:
@@ -37,8 +41,11 @@ class PassedCommits:
             return {}
         if not isinstance(content, dict):
             return {}
-        entries = content.items()
-        return {nodeid: commit for nodeid, commit in entries if isinstance(commit, str)}
+        commits = {}
+        for nodeid, commit in content.items():
+            if isinstance(commit, str) and _COMMIT.fullmatch(commit):
+                commits[nodeid] = commit
+        return commits
 
     def add(self, tests: Iterable[str], commit: str) -> None:
         """Remember that these tests passed at a commit."""

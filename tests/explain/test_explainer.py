@@ -226,7 +226,7 @@ def test_show_prompts(session: Callable[..., Session]) -> None:
 class FakeReplayer:
     """Runs nothing; every test failed again."""
 
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, *_: object, max_unshortened: int) -> None: ...
 
     def replay(self, grouped: Sequence[object], sources: object) -> list[Replay]:
         outcome = Outcome(FAILURE.nodeid, "failed")

@@ -44,6 +44,7 @@ def test_labels() -> None:
     assert labels == {
         "seen": Label.OBSERVED,
         "fact": Label.OBSERVED,
+        "broke": Label.CHECKED,
         "suspect": Label.OBSERVED,
         "at": Label.OBSERVED,
         "replay": Label.CHECKED,
@@ -64,7 +65,11 @@ def test_guess(name: str) -> None:
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize(
     ("text", "label"),
-    [("SEENTEXT", "observed"), ("FACTTEXT", "observed"), ("REPLAYTEXT", "checked")],
+    [
+        ("SEENTEXT", "observed"),
+        ("FACTTEXT", "observed"),
+        ("REPLAYTEXT", "checked"),
+    ],
 )
 def test_facts(name: str, text: str, label: str) -> None:
     lines = [line for line in WRITERS[name](REPORT).splitlines() if text in line]
@@ -72,6 +77,15 @@ def test_facts(name: str, text: str, label: str) -> None:
     for line in lines:
         assert label in line.lower(), line
         assert "guess" not in line.lower(), line
+
+
+@pytest.mark.parametrize("name", sorted(WRITERS.keys() - {"json"}))
+@pytest.mark.parametrize("text", ["undoing either", "STATETEXT"])
+def test_change(name: str, text: str) -> None:
+    lines = [line for line in WRITERS[name](REPORT).splitlines() if text in line]
+    assert lines
+    for line in lines:
+        assert "checked" in line.lower(), line
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -8,6 +8,7 @@ import pytest
 from support.failures import MemoryBackend
 
 from pytest_starcoder.errors import UnreadableAnswer
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Answer, Suspect, describe_case
@@ -20,6 +21,7 @@ from pytest_starcoder.explain.question import (
     shared_code,
 )
 from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompts import FORMS
 from pytest_starcoder.model.special_tokens import STARCODER2
@@ -319,3 +321,64 @@ def test_special_tokens() -> None:
     assert {token: text.count(token) for token in STARCODER2} == {
         token: harmless.count(token) for token in STARCODER2
     }
+
+
+# --- the change that broke it --------------------------------------------------------------
+
+CHANGE = BrokenBy("shop.py", 11, 11, "-    return sum(xs) / len(xs)\n+    return sum(xs) / 2")
+
+
+def change_in(case: Case) -> list[str]:
+    """Return the lines of the prompt on the change that broke the test."""
+    text = Question(case, redact, ()).text
+    _, _, after = text.partition("This change broke it; undone, the test passes:\n```diff\n")
+    change, _, _ = after.partition("\n```")
+    return change.split("\n")
+
+
+def test_change_in_question() -> None:
+    case = replace(CASE, breakage=Breakage((CHANGE,), since="the last commit"))
+    text = prompt_text(MemoryBackend(), case)
+    assert (
+        "Calls:\nf10(xs=[1]) returned 3.0\n\n"
+        "This change broke it; undone, the test passes:\n"
+        "```diff\n"
+        "@@ shop.py:11\n"
+        "-    return sum(xs) / len(xs)\n"
+        "+    return sum(xs) / 2\n"
+        "```\n\n"
+        "Suspicious lines:\n"
+    ) in text
+
+
+def test_no_change_in_question() -> None:
+    case = replace(CASE, breakage=Breakage(note="no change was undone"))
+    assert "change" not in prompt_text(MemoryBackend(), case)
+
+
+def test_several_changes_in_question() -> None:
+    pieces = tuple(replace(CHANGE, line=line, last=line) for line in range(1, 9))
+    change = change_in(replace(CASE, breakage=Breakage(pieces)))
+    assert [line for line in change if line.startswith("@@")] == [
+        f"@@ shop.py:{line}" for line in range(1, 5)
+    ]
+    assert len(change) == 12
+
+
+def test_long_change_in_question() -> None:
+    lines = [f"-old {number} {'x' * 200}" for number in range(300)]
+    lines += [f"+new {number} {'x' * 200}" for number in range(300)]
+    case = replace(CASE, breakage=Breakage((replace(CHANGE, diff="\n".join(lines)),)))
+    change = change_in(case)
+    assert len(change) == 13
+    assert max(map(len, change)) == 100
+    assert change[6] == "… 295 more lines"
+    prompt = preview_prompt(case, Settings(), redact)
+    assert estimate(prompt.text) <= MAX_PROMPT_TOKENS
+
+
+def test_names_in_change_are_evidence() -> None:
+    removed = replace(CHANGE, diff="-    return settle(xs)\n+    return sum(xs)")
+    case = replace(CASE, breakage=Breakage((removed,)))
+    answer = ask(MemoryBackend((" line 11 no longer calls `settle`.",)), case)
+    assert answer.unsupported == ()

@@ -12,9 +12,10 @@ import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.reports import EMPTY, EXPLANATION, REPORT
+from support.reports import BREAKAGE, EMPTY, EXPLANATION, REPORT
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.explanation import Report
 from pytest_starcoder.explain.github import workflow_commands
 from pytest_starcoder.explain.json_report import schema, to_json
@@ -104,7 +105,7 @@ def test_sarif() -> None:
         "Guessed by tiny:1b, machine-generated and unchecked: GUESSTEXT"
         in result["message"]["text"]
     )
-    assert result["relatedLocations"][0]["message"]["text"] == "suspect: SUSPECTTEXT"
+    assert result["relatedLocations"][-1]["message"]["text"] == "suspect: SUSPECTTEXT"
 
 
 def test_sarif_fingerprint() -> None:
@@ -132,12 +133,11 @@ def test_hostile_text(text: str) -> None:
     json.loads(to_sarif(report))
     markdown = to_markdown(report)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", markdown)
-    assert len([line for line in markdown.split("\n") if line.startswith("#")]) == 2, (
-        "its own two headings"
-    )
     outside = re.sub(
         r"(\\.)|(`+)(?!`).*?(?<!`)\2(?!`)", r"\1", markdown, flags=re.DOTALL
     )  # `\``` begins no code
+    headings = [line for line in outside.split("\n") if line.startswith("#")]
+    assert len(headings) == 2, "its own two headings"
     assert not re.search(
         r"<(?!/?(?:details|summary)\b)|(?<!\\)!\[|(?<![\w;])@\w|(?<!&)#\d", outside
     )
@@ -233,6 +233,141 @@ def test_annotations() -> None:
         "Observed: SEENTEXT."
     )
     assert len(workflow_commands(Report((EXPLANATION,) * 30, 30))) == 10
+
+
+# --- the change that broke it ---
+
+DELETED_FILE = BrokenBy("shop/gone.py", 1, 0, "-old", whole=True)
+FAILED_AT = " at shop/pricing.py%3A14"
+LONG = "\n".join(f"+line {number}" for number in range(300))
+NEW_FILE = BrokenBy("shop/new.py", 1, 300, LONG, whole=True)
+
+
+def broken_by(*pieces: BrokenBy) -> Report:
+    breakage = Breakage(pieces, since="the last commit", failing=("t.py::a",))
+    return Report((replace(EXPLANATION, breakage=breakage),), 2)
+
+
+def test_json_of_change() -> None:
+    broke = json.loads(to_json(REPORT))["causes"][0]["broke"]
+    assert broke["pieces"][0] == {
+        "path": "shop/pricing.py",
+        "line": 14,
+        "last": 14,
+        "diff": "-REMOVEDTEXT\n+ADDEDTEXT",
+        "commit": "1f3c9ab SUBJECTTEXT",
+    }
+    assert [[piece["line"] for piece in pieces] for pieces in broke["either"]] == [[9]]
+    assert broke["verdict"] == BREAKAGE.verdict
+    assert broke["context"] == BREAKAGE.context
+    assert broke["left_out"] == ["LEFTOUTTEXT (binary)"]
+    assert (broke["runs"], broke["seconds"], broke["confinement"]) == (12, 0.512, "kernel")
+
+
+def test_json_of_long_change() -> None:
+    text = to_json(broken_by(NEW_FILE))
+    jsonschema.validate(json.loads(text), schema())
+    [piece] = json.loads(text)["causes"][0]["broke"]["pieces"]
+    assert piece["diff"] == LONG
+
+
+def test_markdown_of_change() -> None:
+    lines = to_markdown(REPORT).split("\n")
+    start = lines.index("`shop/pricing.py:14`")
+    assert lines[start : start + 18] == [
+        "`shop/pricing.py:14`",
+        "",
+        "```diff",
+        "-REMOVEDTEXT",
+        "+ADDEDTEXT",
+        "```",
+        "",
+        "`tests/conftest.py:3`",
+        "",
+        "```diff",
+        "+SUPPORTTEXT",
+        "+MORETEXT",
+        "```",
+        "",
+        "`shop/tax.py:9 (1 line deleted here)`",
+        "",
+        "```diff",
+        "-DELETEDTEXT",
+    ]
+
+
+def test_markdown_of_single_change() -> None:
+    text = to_markdown(broken_by(BrokenBy("shop/tax.py", 9, 9, "-old\n+new")))
+    assert text.count("shop/tax.py") == 1
+    assert "\n```diff\n-old\n+new\n```\n" in text
+
+
+def test_markdown_of_long_change() -> None:
+    text = to_markdown(broken_by(NEW_FILE))
+    assert "+line 58\n… 241 more lines\n```" in text
+
+
+def test_sarif_of_changes() -> None:
+    [result] = json.loads(to_sarif(REPORT))["runs"][0]["results"]
+    related = result["relatedLocations"]
+    places = []
+    for location in related:
+        place = location["physicalLocation"]
+        uri, line = place["artifactLocation"]["uri"], place["region"]["startLine"]
+        places.append(f"{uri}:{line}")
+    assert places == [
+        "shop/pricing.py:14",
+        "tests/conftest.py:3",
+        "shop/tax.py:8",
+        "shop/pricing.py:14",
+    ]
+    assert [location["id"] for location in related] == [1, 2, 3, 4]
+    assert related[0]["message"]["text"] == "broken by:\n-REMOVEDTEXT\n+ADDEDTEXT"
+
+
+def test_sarif_of_long_change() -> None:
+    [result] = json.loads(to_sarif(broken_by(NEW_FILE)))["runs"][0]["results"]
+    text = result["relatedLocations"][0]["message"]["text"]
+    assert text.endswith("+line 18\n… 281 more lines")
+
+
+def test_junit_property_of_change() -> None:
+    root = ElementTree.fromstring(add_explanations(JUNIT, REPORT))
+    values = []
+    for entry in next(root.iter("properties")):
+        if entry.get("name") == "starcoder.checked.broke":
+            values.append(entry.get("value"))
+    assert values == [
+        "after tests/test_flags.py::test_first: it leaves STATETEXT changed",
+        f"{BREAKAGE.verdict} ({BREAKAGE.context})",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "place", "failed"),
+    [
+        ([BrokenBy("shop/tax.py", 3, 3, "-a\n+b")], "tax.py,line=3", FAILED_AT),
+        ([BrokenBy("shop/tax.py", 9, 8, "-a")], "tax.py,line=8", FAILED_AT),
+        ([BrokenBy("shop/tax.py", 1, 0, "-a")], "tax.py,line=1", FAILED_AT),
+        ([DELETED_FILE, NEW_FILE], "new.py,line=1", FAILED_AT),
+        ([DELETED_FILE], "pricing.py,line=14", ""),
+        ([BrokenBy("shop/pricing.py", 14, 14, "-a\n+b")], "pricing.py,line=14", ""),
+    ],
+    ids=[
+        "change",
+        "deletion",
+        "deletion at the start",
+        "renamed file",
+        "deleted file",
+        "same line",
+    ],
+)
+def test_annotation_of_change(pieces: list[BrokenBy], place: str, failed: str) -> None:
+    """If it is not on the line that failed, the title has that line."""
+    [line] = workflow_commands(broken_by(*pieces), "sub/")
+    title = f"AssertionError{failed}%2C 2 tests"
+    assert line.startswith(f"::error file=sub/shop/{place},title={title}::")
+    assert "since the last commit" in line
 
 
 def test_documentation() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.failures import Screen
 
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.explanation import Explanation, Suspect
 from pytest_starcoder.explain.failure import Frame
 
@@ -109,6 +110,145 @@ def test_no_guess_in_the_evidence() -> None:
     screen = Screen()
     screen.section.show_evidence(1, 1, replace(EXPLANATION, why="it divides by zero", model="tiny"))
     assert "it divides" not in screen.text
+
+
+# --- the change that broke it ---
+
+TOTAL = BrokenBy(
+    "report.py",
+    31,
+    31,
+    "-        totals[row.region] = totals.get(row.region, 0) + row.amount\n"
+    "+        totals[row.region] = row.amount",
+)
+BROKEN = Breakage(
+    (TOTAL,),
+    since="the last commit",
+    failing=tuple(f"t.py::{number}" for number in range(6)),
+    passing=tuple(f"p.py::{number}" for number in range(14)),
+    total=17,
+    files=5,
+    harmless=True,
+)
+
+
+def breakage_on(screen: Screen, breakage: Breakage) -> list[str]:
+    """Return the lines about a breakage."""
+    screen.section.show_evidence(1, 1, Explanation("SEEN", breakage=breakage))
+    return screen.lines[2:]
+
+
+def test_change_that_broke_it() -> None:
+    assert breakage_on(Screen(120), BROKEN) == [
+        "     broke     report.py:31, changed since the last commit: undoing it, 6 failing tests "
+        "pass and 14 neighbours still do",
+        "                   -        totals[row.region] = totals.get(row.region, 0) + row.amount",
+        "                   +        totals[row.region] = row.amount",
+        "               1 of 17 changes in 5 files; the other 16 make no difference",
+    ]
+
+
+def test_change_on_narrow_terminal() -> None:
+    assert breakage_on(Screen(40), BROKEN) == [
+        "     broke     report.py:31, changed",
+        "               since the last commit:",
+        "               undoing it, 6 failing",
+        "               tests pass and 14",
+        "               neighbours still do",
+        "                   -        totals[row.region] = totals.get(row.region, 0) + row.amount",
+        "                   +        totals[row.region] = row.amount",
+        "               1 of 17 changes in 5",
+        "               files; the other 16 make",
+        "               no difference",
+    ]
+
+
+def test_deleted_line() -> None:
+    breakage = replace(BROKEN, pieces=(BrokenBy("report.py", 31, 30, "-    check(row)"),))
+    assert breakage_on(Screen(120), breakage)[:3] == [
+        "     broke     report.py:31, where a line was deleted since the last commit: undoing it, "
+        "6 failing tests pass and 14",
+        "               neighbours still do",
+        "                   -    check(row)",
+    ]
+
+
+def test_several_changes() -> None:
+    renamed = (
+        BrokenBy("old.py", 1, 0, "-x = 1", whole=True),
+        BrokenBy("new.py", 1, 1, "+x = 1", whole=True),
+    )
+    assert breakage_on(Screen(120), replace(BROKEN, pieces=renamed, total=2))[2:] == [
+        "                 old.py (deleted)",
+        "                   -x = 1",
+        "                 new.py (new file)",
+        "                   +x = 1",
+    ]
+
+
+def test_change_in_either_place() -> None:
+    other = BrokenBy("tax.py", 3, 3, "-a\n+b")
+    lines = breakage_on(Screen(120), replace(BROKEN, either=((other,),)))
+    assert [line.strip() for line in lines[2:-1]] == [
+        "report.py:31",
+        "-        totals[row.region] = totals.get(row.region, 0) + row.amount",
+        "+        totals[row.region] = row.amount",
+        "tax.py:3",
+        "-a",
+        "+b",
+    ]
+
+
+def test_long_change() -> None:
+    added = "\n".join(f"+line {number}" for number in range(1, 302))
+    lines = breakage_on(Screen(120), replace(BROKEN, pieces=(BrokenBy("a.py", 1, 301, added),)))
+    assert len(lines) == 14
+    assert lines[-3:-1] == ["                   +line 11", "                   … 290 more lines"]
+
+
+def test_many_changes() -> None:
+    pieces = tuple(BrokenBy("a.py", line, line, "-a\n+b") for line in range(1, 8))
+    lines = breakage_on(Screen(120), replace(BROKEN, pieces=pieces))
+    assert lines[-2] == "                 … 3 more changes"
+    assert len([line for line in lines if line.endswith("+b")]) == 4
+
+
+def test_order_and_change() -> None:
+    breakage = replace(BROKEN, after=("test_flags.py::test_override",), state="DEFAULTS")
+    lines = breakage_on(Screen(120), breakage)
+    assert (
+        lines[0] == "     broke     after test_flags.py::test_override: it leaves DEFAULTS changed"
+    )
+    assert lines[1].startswith("               report.py:31, changed since the last commit: ")
+
+
+def test_no_change_named() -> None:
+    left_out = ("logo.png (binary)", "vendored (symbolic link or submodule)", "a", "b")
+    note = "not by the changes since the last commit: it fails the same way without them"
+    assert breakage_on(Screen(120), Breakage(note=note, left_out=left_out)) == [
+        "     broke     not by the changes since the last commit: it fails the same way without "
+        "them",
+        "               not undone: logo.png (binary), vendored (symbolic link or submodule) "
+        "and 2 more",
+    ]
+
+
+def test_changes_left_out_beside_named_one() -> None:
+    lines = breakage_on(Screen(120), replace(BROKEN, left_out=("logo.png (binary)",)))
+    assert not any("logo.png" in line for line in lines)
+
+
+def test_hostile_change() -> None:
+    diff = "-\x1b[31ma\u202e\n+" + "x" * 1000
+    hostile = BrokenBy("\x1b[2Ja.py", 3, 3, diff, commit="1f3c9ab \x1b]0;title\x07")
+    screen = Screen()
+    breakage_on(screen, replace(BROKEN, pieces=(hostile,), either=((hostile,),)))
+    assert "\x1b" not in screen.text
+    assert "\u202e" not in screen.text
+    assert max(map(len, screen.lines)) < 430
+
+
+# --- the heading and the tests ---
 
 
 @pytest.mark.parametrize(

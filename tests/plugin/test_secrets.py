@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
+from support.repositories import committed, git
 from support.screens import section
 from support.servers import FakeOllama
 
@@ -151,3 +152,55 @@ def model(
 def test_all_forms(pytester: pytest.Pytester, model: FakeOllama) -> None:
     assert len(FORMS) == 60
     check_nothing_shows(pytester, model)
+
+
+SECRETS = tuple(make_secret(number) for number in range(4))
+
+CONNECT = """
+def connect(url="", headers=None, api_key="", password=""):
+    return bool(url and headers and api_key and password)
+"""
+
+WITH_SECRETS = f"""
+def login():
+    return connect(
+        'postgres://ann:{SECRETS[0]}@db/shop',
+        headers={{'Authorization': 'Bearer {SECRETS[1]}'}},
+        api_key={SECRETS[2]!r},
+        password=
+            {SECRETS[3]!r},
+    )
+"""
+
+WITHOUT_SECRETS = """
+def login():
+    return connect()
+"""
+
+TEST_OF_LOGIN = """
+from shop import login
+
+def test_login():
+    assert login()
+"""
+
+
+@pytest.mark.slow
+def test_lines_that_a_change_removed(pytester: pytest.Pytester, model: FakeOllama) -> None:
+    pytest.importorskip("fcntl", reason="changes are undone in forks")
+    folder = pytester.path
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    committed(folder, {"shop.py": CONNECT + WITH_SECRETS, "test_shop.py": TEST_OF_LOGIN}, "first")
+    (folder / "shop.py").write_text(CONNECT + WITHOUT_SECRETS)
+    names = ["out.json", "out.md", "out.sarif", "out.xml"]
+    reports = [f"--starcoder-report={name}" for name in names[:-1]]
+    result = pytester.runpytest_subprocess("--tb=no", "-q", "--junitxml=out.xml", *reports)
+    texts = {name: (folder / name).read_text() for name in [*names, "summary.md"]}
+    texts["prompt"] = str(model.requests[-1].body)
+    texts["terminal"] = result.stdout.str()
+    for name, text in texts.items():
+        assert "login" in text, name
+        assert not [secret for secret in SECRETS if secret in text], name
+    for name in ("out.json", "out.md", "prompt", "terminal"):
+        assert "[redacted]" in texts[name], name
+        assert "return connect()" in texts[name], name

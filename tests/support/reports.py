@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.explanation import Explanation, Report, Suspect
 from pytest_starcoder.explain.failure import Frame
+
+BREAKAGE = Breakage(
+    pieces=(
+        BrokenBy(
+            "shop/pricing.py", 14, 14, "-REMOVEDTEXT\n+ADDEDTEXT", commit="1f3c9ab SUBJECTTEXT"
+        ),
+        BrokenBy("tests/conftest.py", 3, 4, "+SUPPORTTEXT\n+MORETEXT", in_test=True),
+    ),
+    either=((BrokenBy("shop/tax.py", 9, 8, "-DELETEDTEXT"),),),
+    since="SINCETEXT",
+    failing=("tests/test_shop.py::test_other",),
+    still=("tests/test_shop.py::TestShop::test_mean[1-a b]",),
+    passing=("tests/test_shop.py::test_fine",),
+    needing=("tests/test_shop.py::test_new",),
+    total=5,
+    files=4,
+    harmless=True,
+    after=("tests/test_flags.py::test_first",),
+    state="STATETEXT",
+    left_out=("LEFTOUTTEXT (binary)",),
+    tried=12,
+    seconds=0.51234,
+    level="kernel",
+)
 
 EXPLANATION = Explanation(
     "SEENTEXT",
@@ -23,6 +48,7 @@ EXPLANATION = Explanation(
     replay=("REPLAYTEXT",),
     extra=("EXTRATEXT",),
     unsupported=("billing.py",),
+    breakage=BREAKAGE,
 )
 
 REPORT = Report(

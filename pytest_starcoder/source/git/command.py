@@ -44,6 +44,7 @@ def run(
     folder: str | os.PathLike[str] = "",
     variables: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    standard_input: bytes = b"",
 ) -> tuple[int, bytes] | None:
     """Run git in `folder` and return its exit status and output.
 
@@ -52,9 +53,9 @@ def run(
     location = ["-C", os.fspath(folder)] if folder else []
     command = ["git", *location, *OPTIONS, *arguments]
     environment = {**os.environ, **ENVIRONMENT, **(variables or {})}
-    if timeout is None and hasattr(os, "posix_spawnp"):
+    if timeout is None and not standard_input and hasattr(os, "posix_spawnp"):
         return _spawn(command, environment)
-    return _run_subprocess(command, environment, timeout)
+    return _run_subprocess(command, environment, timeout, standard_input)
 
 
 def git_output(*arguments: str) -> str | None:
@@ -86,7 +87,10 @@ def _spawn(command: list[str], environment: dict[str, str]) -> tuple[int, bytes]
 
 
 def _run_subprocess(
-    command: list[str], environment: dict[str, str], timeout: float | None
+    command: list[str],
+    environment: dict[str, str],
+    timeout: float | None,
+    standard_input: bytes,
 ) -> tuple[int, bytes] | None:
     import subprocess
 
@@ -94,7 +98,7 @@ def _run_subprocess(
         done = subprocess.run(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=standard_input,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=timeout,

@@ -124,19 +124,29 @@ class History:
 
     def query(self, *arguments: str) -> str:
         """Return git's output; empty if it fails or takes too long."""
-        if self._options is None:
-            names = self._output("config", "--null", "--name-only", "--list")
-            self._options = disable_filters(names.split("\0"))
-        return self._output(*self._options, *arguments)
+        status, output = self.run(*arguments)
+        return "" if status else output.decode("utf-8", "surrogateescape")
 
-    def _output(self, *arguments: str) -> str:
+    def run(self, *arguments: str, standard_input: bytes = b"") -> tuple[int, bytes]:
+        """Return git's exit status and output; status -1 if it does not run or takes too long."""
+        if self._options is None:
+            _, names = self._run("config", "--null", "--name-only", "--list")
+            keys = names.decode("utf-8", "surrogateescape").split("\0")
+            self._options = disable_filters(keys)
+        return self._run(*self._options, *arguments, standard_input=standard_input)
+
+    def _run(self, *arguments: str, standard_input: bytes = b"") -> tuple[int, bytes]:
         if not self._has_repository:
-            return ""
+            return -1, b""
         variables = {"GIT_LITERAL_PATHSPECS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
-        result = run(*arguments, folder=self._root, variables=variables, timeout=TIMEOUT)
-        if result is None or result[0] != 0:
-            return ""
-        return result[1].decode("utf-8", "surrogateescape")
+        result = run(
+            *arguments,
+            folder=self._root,
+            variables=variables,
+            timeout=TIMEOUT,
+            standard_input=standard_input,
+        )
+        return result or (-1, b"")
 
 
 def disable_filters(keys: list[str]) -> list[str]:

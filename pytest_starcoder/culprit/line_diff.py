@@ -1,0 +1,96 @@
+"""Compares two lists of lines."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+MAX_DIFFLIB_LINES = 3_000
+"""Maximum number of lines for difflib, whose time is quadratic where many lines are equal."""
+
+MAX_DIFFERENCES = 600
+"""Maximum number of lines that two longer lists may differ in to be compared at all."""
+
+Opcode = tuple[bool, int, int, int, int]
+"""Whether lines are equal, and their ranges in the old and in the new list."""
+
+_Block = tuple[int, int, int]
+"""The place of equal lines in both lists, and their number."""
+
+
+def opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[Opcode]:
+    """Yield the equal and the different ranges in turn, which together are all lines."""
+    shortest = min(len(old), len(new))
+    head = 0
+    while head < shortest and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < shortest - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    blocks = [(0, 0, head)]
+    middle = _blocks(old[head : len(old) - tail], new[head : len(new) - tail])
+    blocks += ((old_start + head, new_start + head, size) for old_start, new_start, size in middle)
+    blocks.append((len(old) - tail, len(new) - tail, tail))
+    yield from _between(blocks)
+
+
+def _between(blocks: Sequence[_Block]) -> Iterator[Opcode]:
+    """Yield the blocks that have lines, and what is between them."""
+    for block, following in pairwise([(0, 0, 0), *blocks]):
+        old_end, new_end = block[0] + block[2], block[1] + block[2]
+        old_start, new_start, size = following
+        if old_start > old_end or new_start > new_end:
+            yield False, old_end, old_start, new_end, new_start
+        if size:
+            yield True, old_start, old_start + size, new_start, new_start + size
+
+
+def _blocks(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
+    if not old or not new:
+        return []
+    if len(old) + len(new) > 2 * MAX_DIFFLIB_LINES:
+        return _blocks_of_similar(old, new)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return [(block.a, block.b, block.size) for block in matcher.get_matching_blocks()]
+
+
+def _blocks_of_similar(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
+    """Return the equal blocks of long lists; none if they differ in too many lines.
+
+    The algorithm is the greedy one of Myers (1986). Diagonals are numbered by the lead of the
+    old list, and `furthest` is the end of the longest path on each of them.
+    """
+    furthest = {1: 0}
+    rounds: list[dict[int, int]] = []
+    for differences in range(MAX_DIFFERENCES + 1):
+        rounds.append(dict(furthest))
+        for diagonal in range(-differences, differences + 1, 2):
+            end, _ = _enter(furthest, diagonal, differences)
+            while end < len(old) and end - diagonal < len(new) and old[end] == new[end - diagonal]:
+                end += 1
+            furthest[diagonal] = end
+            if end >= len(old) and end - diagonal >= len(new):
+                return _path(rounds, len(old), len(new))
+    return []
+
+
+def _enter(furthest: dict[int, int], diagonal: int, differences: int) -> tuple[int, int]:
+    """Return where the longest path enters a diagonal, and the diagonal that it comes from."""
+    above, below = furthest.get(diagonal + 1, -1), furthest.get(diagonal - 1, -1)
+    if diagonal == -differences or (diagonal != differences and below < above):
+        return above, diagonal + 1  # a line was added
+    return below + 1, diagonal - 1  # a line was removed
+
+
+def _path(rounds: Sequence[dict[int, int]], old_end: int, new_end: int) -> list[_Block]:
+    """Return the equal blocks of the path that ends at the end of both lists."""
+    blocks: list[_Block] = []
+    for differences in range(len(rounds) - 1, -1, -1):
+        furthest, diagonal = rounds[differences], old_end - new_end
+        start, previous = _enter(furthest, diagonal, differences)
+        if old_end > start:
+            blocks.append((start, start - diagonal, old_end - start))
+        old_end = furthest.get(previous, 0)
+        new_end = old_end - previous
+    return blocks[::-1]
