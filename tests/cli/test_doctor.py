@@ -110,8 +110,10 @@ def test_coder_model_in_place_of_ollama(
         f"server              the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
         f"extra coder is installed. Nothing answers at {url}.)",
     ]
+    # The vocabulary of the tiny model is StarCoder2's.
     assert lines[4] == (
-        "status              qwen2.5-coder-1.5b-instruct is available; prompts use the chat format"
+        "status              qwen2.5-coder-1.5b-instruct is available; prompts use the "
+        "starcoder2-instruct format"
     )
 
 

@@ -105,6 +105,12 @@ def test_list_server(capsys: pytest.CaptureFixture[str], ollama_double: FakeOlla
     assert lines[-1] == f"server              Nothing answers at {url}."
 
 
+def test_list_server_without_its_token(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines, _ = models(capsys, "--starcoder-backend=huggingface")
+    assert status == 0
+    assert lines[-1] == "server              Hugging Face requires a token, and none is set."
+
+
 def test_list_without_backend(capsys: pytest.CaptureFixture[str]) -> None:
     _, lines, _ = models(capsys, "--starcoder-backend=none")
     assert lines[0] == "in use              no model   (backend is none: --starcoder-backend)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pytest_starcoder.model.backends import choice as home
 from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.backends.choice import Choice, choose, is_model_file, model_name
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.settings.address import server_url
 
 ONLY_OLLAMA = "backend is auto: Ollama, unless the model is a file"
 
@@ -24,11 +26,10 @@ def coder(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def default_address(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The address of Ollama where no host is set; nothing answers there."""
-    from pytest_starcoder.model.backends import ollama
-
     address = [closed_port()]
-    real = ollama.server_url
-    monkeypatch.setattr(ollama, "server_url", lambda _host: real(address[0]))
+    monkeypatch.setattr(
+        "pytest_starcoder.model.backends.ollama.server_url", lambda _host: server_url(address[0])
+    )
     return address
 
 
@@ -132,8 +133,6 @@ def test_name_without_a_server(model: str, name: str) -> None:
 
 
 def test_packaged_models_are_in_the_extras() -> None:
-    import tomllib
-
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
     extras = project["project"]["optional-dependencies"]
     for name, model in home.PACKAGED_MODELS.items():

@@ -225,6 +225,19 @@ def test_later_damage_is_seen(model: PackagedModel, cache: Path, restore_times: 
     assert assemble(model, cache).read_bytes() == CONTENT
 
 
+def test_unreadable_model_is_replaced(
+    model: PackagedModel, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = assemble(model, cache)
+
+    def refuse(_path: Path) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(home, "_digest", refuse)
+    inode = path.stat().st_ino
+    assert assemble(model, cache).stat().st_ino != inode
+
+
 @pytest.mark.usefixtures("quick")
 def test_record_of_another_model(model: PackagedModel, cache: Path) -> None:
     assemble(model, cache)
