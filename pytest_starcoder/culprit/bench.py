@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
@@ -32,7 +32,7 @@ class OutOfTime(Exception):
 
 
 class Worker(Protocol):
-    """The part of `Trials` that runs tests with other code."""
+    """The part of `Trials` that runs tests with restored code."""
 
     def try_all(
         self,
@@ -119,6 +119,23 @@ class Bench:
             before = set(file.pieces) - {piece}
             self._parts[piece] = [part for part in divided.pieces if part not in before]
         return self._parts[piece]
+
+    def with_old_lines(self, piece: Piece, old: tuple[str, ...]) -> tuple[Bench, Piece]:
+        """Return a bench with a piece in place of this one that restores other lines."""
+        file = self.files[piece.path]
+        parts = self._smallest([piece])
+        restored = replace(piece, old=old)
+        segments: list[str | Piece] = []
+        for segment in file.segments:
+            if segment not in parts:
+                segments.append(segment)
+            elif restored not in segments:
+                segments.append(restored)
+        files = {**self.files, piece.path: replace(file, segments=tuple(segments))}
+        bench = Bench(self._worker, list(files.values()), self._project, self._deadline)
+        bench._parts = dict(self._parts)
+        bench._parts[restored] = [restored]
+        return bench, restored
 
     def joined(self, pieces: Pieces) -> Pieces:
         """Return the same changes in as few pieces as possible."""
@@ -214,10 +231,16 @@ class Oracle:
         return self.verdicts[pieces]
 
     def stop_swapping_functions(self) -> None:
-        """Judge all sets afresh from now on, and forget the other verdicts, which may be wrong."""
+        """Judge all sets afresh from now on, and forget the restored verdicts, which may be wrong."""
         self._in_functions = False
         for pieces in self.verdicts.keys() - self._afresh:
             del self.verdicts[pieces]
+
+    def passes_with(self, pieces: Pieces, piece: Piece, old: tuple[str, ...]) -> bool:
+        """Return whether the test passes with `pieces` undone, one of them to other lines."""
+        bench, restored = self.bench.with_old_lines(piece, old)
+        oracle = replace(self, bench=bench, verdicts={}, _afresh=set())
+        return oracle.judge_afresh(pieces - {piece} | {restored}) is Verdict.PASSES
 
     def is_steady(self, pieces: Pieces) -> bool:
         """Return whether the test passes whenever the pieces are undone, and never otherwise."""

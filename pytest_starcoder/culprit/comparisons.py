@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_starcoder.culprit.bench import OutOfTime
 from pytest_starcoder.culprit.ci_base import ci_bases
 from pytest_starcoder.culprit.commits import Passes, Region, Step, choose, steps_of
 from pytest_starcoder.culprit.pieces import ChangedText, Kind
@@ -103,7 +105,10 @@ class Repositories:
         steps = self._steps(changes, piece)
         if not steps:
             return ""
-        step = choose(steps, passes) if passes else steps[0]
+        step = steps[0]
+        if passes is not None:
+            with contextlib.suppress(OutOfTime):
+                step = choose(steps, passes)
         return self._history.subject(step.commit) if step.commit else ""
 
     def _steps(self, changes: Changes, piece: BrokenBy) -> list[Step]:
@@ -118,12 +123,12 @@ class Repositories:
 
     @property
     def exist(self) -> bool:
-        """Whether there is a commit to compare with."""
+        """True if there is a commit to compare with."""
         return bool(self._comparer.commit("HEAD"))
 
     @property
     def is_shallow(self) -> bool:
-        """Whether the clone may lack the commit to compare with."""
+        """True if the clone may lack the commit to compare with."""
         return self._comparer.is_shallow()
 
     def _wider(self, head: str, passed: Collection[str]) -> Iterator[tuple[str, str]]:

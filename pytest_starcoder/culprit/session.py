@@ -6,12 +6,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, takewhile
 
 from pytest_starcoder.culprit import notes
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
-from pytest_starcoder.culprit.confirmation import Confirmation, Culprit
+from pytest_starcoder.culprit.confirmation import Confirmation, Culprit, in_order
 from pytest_starcoder.culprit.new_tests import new_in_test
 from pytest_starcoder.culprit.order import Order, OrderSearch
 from pytest_starcoder.culprit.search import Search
@@ -114,18 +115,28 @@ class _Attempt:
         with Trials(launch, list(dict.fromkeys(tests)), self._deadline, self._level) as trials:
             baseline = self._run_alone(trials)
             targets = list(self._reproduced(baseline, trials))
+            count = 0
             while changes is not None and targets:
                 targets = self._search_changes(changes, targets, baseline, trials)
                 changes = next(comparisons, None)
+                count += 1
+        if targets and count == 1 and self._lacks_commits and not self._context.since:
+            # Not only the files that CI has written may differ from the commit before.
+            self.results[targets[0].test] = notes.SHALLOW
 
     def _note_nothing_to_compare(self) -> None:
         """Say why nothing was undone, if the user has asked for it or can do something."""
         first = self._targets[0].test
-        if os.environ.get("CI") and self._repositories.is_shallow:
+        if self._lacks_commits:
             self.results[first] = notes.SHALLOW
         elif self._context.is_wanted:
             exists = self._repositories.exist
             self.results[first] = notes.UNCHANGED if exists else notes.NO_REPOSITORY
+
+    @property
+    def _lacks_commits(self) -> bool:
+        """True if CI has not fetched the commits to compare with."""
+        return bool(os.environ.get("CI")) and self._repositories.is_shallow
 
     def _comparisons(self) -> Iterator[Changes]:
         """Yield what differs from one state of the repository after another."""
@@ -218,22 +229,24 @@ class _Attempt:
                 culprit.targets.append(target)
                 continue
             search = Search(bench, oracle, target.executed)
-            found = search.find()
-            reason = new_in_test(target.test, found, changes.files)
+            result = search.find()
+            reason = new_in_test(target.test, result, changes.files)
             if reason:
                 self.results[target.test] = notes.new_since(reason, changes)
-            elif found.ways and not _is_flaky(bench, oracle):
-                culprits.append(Culprit(found, [target], search.is_only_test(found)))
-            elif found.timed_out:
-                self.results[target.test] = notes.out_of_time(found.unfinished, changes)
-            elif not found.ways and found.all is Verdict.FAILS:
+            elif result.ways and not _is_flaky(bench, oracle):
+                culprits.append(Culprit(result, [target], search.is_only_test(result)))
+            elif result.timed_out:
+                self.results[target.test] = notes.out_of_time(result.unfinished, changes)
+            elif not result.ways and result.all is Verdict.FAILS:
                 unexplained.append(target)
                 # Code that runs in another process is not undone there.
                 if search.is_any_executed():
                     self.results[target.test] = notes.not_these(changes)
         for culprit in culprits:
             breakage = self._confirmation.confirm(culprit, changes, bench, trials.level)
-            breakage = self._with_commits(breakage, changes)
+            target = culprit.targets[0]
+            oracle = self._oracle(target, baseline[target.test], bench)
+            breakage = self._with_commits(breakage, culprit, changes, oracle)
             for target in culprit.targets:
                 self.results[target.test] = breakage
         return unexplained
@@ -243,15 +256,21 @@ class _Attempt:
         earlier = self._limits(target.earlier)
         return Oracle(bench, target.test, limit, before, earlier, target.imported)
 
-    def _with_commits(self, breakage: Breakage, changes: Changes) -> Breakage:
+    def _with_commits(
+        self, breakage: Breakage, culprit: Culprit, changes: Changes, oracle: Oracle
+    ) -> Breakage:
         """Add the commit that made each piece."""
+        if not breakage.pieces:
+            return breakage
         ways = []
-        for way in (breakage.pieces, *breakage.either):
-            pieces = []
-            for piece in way:
-                commit = self._repositories.commit_of(changes, piece)
-                pieces.append(replace(piece, commit=commit))
-            ways.append(tuple(pieces))
+        described = (breakage.pieces, *breakage.either)
+        for way, pieces in zip(described, culprit.result.ways, strict=True):
+            with_commits = []
+            for described_piece, piece in zip(way, in_order(pieces), strict=True):
+                passes = partial(oracle.passes_with, pieces, piece)
+                commit = self._repositories.commit_of(changes, described_piece, passes)
+                with_commits.append(replace(described_piece, commit=commit))
+            ways.append(tuple(with_commits))
         return replace(breakage, pieces=ways[0], either=tuple(ways[1:]))
 
 

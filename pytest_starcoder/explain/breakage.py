@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.node_ids import file_of
 
 MAX_LISTED_TESTS = 3
 """Maximum number of earlier tests that a sentence names."""
@@ -39,7 +41,7 @@ class BrokenBy:
 
     @property
     def is_deletion(self) -> bool:
-        """Whether lines, or the whole file, were only removed."""
+        """True if lines, or the whole file, were only removed."""
         return self.last < self.line
 
     @property
@@ -112,7 +114,7 @@ class Breakage:
 
     @property
     def verdict(self) -> str:
-        """Where the change is, and what undoing it has shown."""
+        """A sentence on where the change is, and what undoing it has shown."""
         text = f"{self._change}: {self._undoing}, {self._shown}"
         if self.needing:
             verb = "needs" if len(self.needing) == 1 else "need"
@@ -129,12 +131,13 @@ class Breakage:
     def _change(self) -> str:
         """The places that changed, how, and since when or in which commits."""
         when = f"since {self.since}"
-        commits = dict.fromkeys(piece.commit for piece in self.pieces)
+        ways = (self.pieces, *self.either)
+        commits = dict.fromkeys(piece.commit for piece in chain.from_iterable(ways))
         if any(commits):
             names = [_commit_name(commit) for commit in commits]
             when = f"in {_listed(names)}"
         if self.either or len(self.pieces) > 1:
-            places = [_places(pieces) for pieces in (self.pieces, *self.either)]
+            places = [_places(pieces) for pieces in ways]
             return f"{', or '.join(places)}, changed {when}"
         [piece] = self.pieces
         if piece.whole:
@@ -165,7 +168,7 @@ class Breakage:
 
     @property
     def _shown(self) -> str:
-        """What passes with the pieces undone."""
+        """The tests that pass with the pieces undone, as a phrase."""
         files = [nodeid for nodeid in self.failing if "::" not in nodeid]
         tests = len(self.failing) - len(files)
         parts = []
@@ -192,9 +195,12 @@ class Breakage:
 
     @property
     def context(self) -> str:
-        """How the pieces relate to the other changes; empty if there are no others."""
+        """The relation of the pieces to other changes; empty if there are no others."""
         if self.only_test:
-            return "only the test changed; the code is as committed"
+            files = {file_of(nodeid) for nodeid in self.failing}
+            is_test = any(piece.path in files for piece in self.pieces)
+            changed = "the test" if is_test else "support code of the tests"
+            return f"only {changed} changed; the code is as committed"
         named = {*self.pieces}.union(*self.either)
         others = self.total - len(named)
         if others <= 0:

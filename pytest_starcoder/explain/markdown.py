@@ -14,7 +14,7 @@ from pytest_starcoder.text.display import counted, one_line, printable
 TITLES = {
     "seen": "Seen",
     "fact": "Seen",
-    "broke": "Broken by",
+    "broke": "Broke",
     "at": "At",
     "calls": "Calls",
     "suspect": "Suspect",

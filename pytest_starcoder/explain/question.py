@@ -212,7 +212,10 @@ def _describe_breakage(breakage: Breakage) -> str:
     for piece in pieces:
         lines += [f"@@ {piece.path}:{piece.line}", *piece.shown_diff(limit)]
     diff = "\n".join(line[:100] for line in lines)
-    return f"This change broke it; undone, the test passes:\n```diff\n{diff}\n```"
+    title = "This change broke it; without it, the test passes"
+    if len(breakage.pieces) > 1:
+        title = "These changes broke it; without them, the test passes"
+    return f"{title}:\n```diff\n{diff}\n```"
 
 
 def _describe_test(failure: Failure) -> str:

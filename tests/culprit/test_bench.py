@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -127,3 +127,31 @@ def test_no_time_left() -> None:
 )
 def test_same_failure(changes: dict[str, str], same: bool) -> None:
     assert is_same_failure(replace(BEFORE, **changes), BEFORE) is same  # type: ignore[arg-type]
+
+
+def test_other_old_lines() -> None:
+    seen: list[str | None] = []
+
+    def run(texts: Mapping[str, str | None]) -> Outcome:
+        seen.append(texts["a.py"])
+        return "passed" if "x = 3" in (texts["a.py"] or "") else "failed"
+
+    fake = Desk(
+        {"a.py": OLD, "b.py": "z = 1\n"},
+        {"a.py": NEW, "b.py": "z = 2\n"},
+        run,
+    )
+    [piece] = fake.bench.files["a.py"].pieces
+    [other] = fake.bench.files["b.py"].pieces
+    first, second = fake.bench.split(piece)
+    oracle = fake.oracle()
+    for old, passes in (("    x = 3\n", True), ("    x = 4\n", False), ("", False)):
+        pieces = frozenset([first, other])
+        assert oracle.passes_with(pieces, first, (old,) if old else ()) is passes
+        assert seen[-1] == NEW.replace("    x = 2\n", old)
+    joined = fake.bench.joined(frozenset([first, second]))
+    [both] = joined
+    assert oracle.passes_with(joined, both, ("    x = 3\n", "    y = 3\n"))
+    assert seen[-1] == NEW.replace("2", "3")
+    assert not oracle.passes_with(joined, both, both.old)
+    assert seen[-1] == OLD

@@ -138,6 +138,15 @@ def test_code_before_tests_and_data() -> None:
     assert places(Desk(old, new, passes_if("ae")).search()) == [["data.csv:1", "test_it.py:1"]]
 
 
+def test_former_expectation_is_no_second_way() -> None:
+    old = {"data.csv": "e = 1\n", "test_it.py": "a = 1\n", "a.py": "b = 1\n"}
+    new = {"data.csv": "e = 2\n", "test_it.py": "a = 2\n", "a.py": "b = 2\n"}
+    found = Desk(old, new, passes_if("a", "b")).search()
+    assert places(found) == [["a.py:1"]]
+    assert not found.harmless
+    assert places(Desk(old, new, passes_if("b", "e")).search()) == [["a.py:1"], ["data.csv:1"]]
+
+
 def test_new_and_removed_files() -> None:
     old = {"gone.py": "a = 1\n", "new.py": None, "b.py": "b = 1\n"}
     new = {"gone.py": None, "new.py": "c = 2\n", "b.py": "b = 2\n"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.failures import FAILURE
@@ -114,6 +115,14 @@ def test_either(either: tuple[tuple[BrokenBy, ...], ...], change: str) -> None:
     assert replace(BROKEN, either=either).verdict == f"{change}, 1 failing test passes"
 
 
+def test_commits_of_either() -> None:
+    first, second = committed(A, "1f3c9ab Sum all"), committed(B, "2a3c9ab Round")
+    assert replace(BROKEN, pieces=(first,), either=((second,),)).verdict == (
+        "a.py:3, or b.py:7, changed in 1f3c9ab (Sum all) and 2a3c9ab (Round): undoing either, "
+        "1 failing test passes"
+    )
+
+
 # --- what undoing it has shown -------------------------------------------------------------
 
 
@@ -161,7 +170,7 @@ def test_shown(failing: tuple[str, ...], passing: tuple[str, ...], shown: str) -
         ),
     ],
 )
-def test_exceptions(changes: dict[str, tuple[str, ...]], end: str) -> None:
+def test_exceptions(changes: dict[str, Any], end: str) -> None:
     assert replace(BROKEN, **changes).verdict.endswith(end)
 
 
@@ -184,8 +193,12 @@ def test_exceptions(changes: dict[str, tuple[str, ...]], end: str) -> None:
         (replace(BROKEN, pieces=(A, B), total=17, files=5), "2 of 17 changes in 5 files"),
         (replace(BROKEN, either=((B,), (A, C)), total=17, files=5), "3 of 17 changes in 5 files"),
         (
-            replace(BROKEN, total=17, only_test=True),
+            replace(BROKEN, pieces=(replace(A, path="t.py"),), total=17, only_test=True),
             "only the test changed; the code is as committed",
+        ),
+        (
+            replace(BROKEN, pieces=(replace(A, path="conftest.py"),), total=17, only_test=True),
+            "only support code of the tests changed; the code is as committed",
         ),
     ],
 )

@@ -331,7 +331,7 @@ CHANGE = BrokenBy("shop.py", 11, 11, "-    return sum(xs) / len(xs)\n+    return
 def change_in(case: Case) -> list[str]:
     """Return the lines of the prompt on the change that broke the test."""
     text = Question(case, redact, ()).text
-    _, _, after = text.partition("This change broke it; undone, the test passes:\n```diff\n")
+    _, _, after = text.partition(", the test passes:\n```diff\n")
     change, _, _ = after.partition("\n```")
     return change.split("\n")
 
@@ -341,7 +341,7 @@ def test_change_in_question() -> None:
     text = prompt_text(MemoryBackend(), case)
     assert (
         "Calls:\nf10(xs=[1]) returned 3.0\n\n"
-        "This change broke it; undone, the test passes:\n"
+        "This change broke it; without it, the test passes:\n"
         "```diff\n"
         "@@ shop.py:11\n"
         "-    return sum(xs) / len(xs)\n"
@@ -353,12 +353,16 @@ def test_change_in_question() -> None:
 
 def test_no_change_in_question() -> None:
     case = replace(CASE, breakage=Breakage(note="no change was undone"))
-    assert "change" not in prompt_text(MemoryBackend(), case)
+    assert "change" not in Question(case, redact, ()).text
 
 
 def test_several_changes_in_question() -> None:
     pieces = tuple(replace(CHANGE, line=line, last=line) for line in range(1, 9))
-    change = change_in(replace(CASE, breakage=Breakage(pieces)))
+    case = replace(CASE, breakage=Breakage(pieces))
+    assert (
+        "These changes broke it; without them, the test passes:" in Question(case, redact, ()).text
+    )
+    change = change_in(case)
     assert [line for line in change if line.startswith("@@")] == [
         f"@@ shop.py:{line}" for line in range(1, 5)
     ]
