@@ -29,7 +29,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of `starcoder` and its subcommands."""
-    from pytest_starcoder.cli import ask, complete, demo, doctor, edit, eval, explain, review
+    from pytest_starcoder.cli import (
+        ask,
+        complete,
+        demo,
+        doctor,
+        edit,
+        eval,
+        explain,
+        models,
+        review,
+    )
 
     parser = CommandParser(
         prog="starcoder",
@@ -37,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         "In a project, run: pytest --starcoder-explain",
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, doctor, ask, complete, edit, explain, review, eval):
+    for command in (demo, doctor, models, ask, complete, edit, explain, review, eval):
         name = command.__name__.rpartition(".")[2]
         subparser = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add(subparser)

@@ -16,7 +16,8 @@ from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer, os_reason
 from pytest_starcoder.files import replace_file
-from pytest_starcoder.model.backends import is_model_file, make_backend
+from pytest_starcoder.model.backends import check_backend, make_backend
+from pytest_starcoder.model.backends.choice import Choice, choose, is_model_file
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.probe import run_probes
 from pytest_starcoder.model.prompt import Prompt
@@ -50,9 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments)
     _show_settings(settings)
     try:
+        check_backend(settings)
+        choice = choose(settings)
         # Without a cache: cached answers would prove nothing.
-        with Client(make_backend(settings), settings) as client:
-            _check_model(client)
+        with Client(make_backend(choice.settings), settings) as client:
+            _check_model(client, choice)
         if arguments.deep is not None:
             _run_deep_check(settings, Path(arguments.deep))
     except StarcoderError as exc:
@@ -79,9 +82,9 @@ def _show_settings(settings: Settings) -> None:
         _show("cache", f"{folder} cannot be written: nothing is cached")
 
 
-def _check_model(client: Client) -> None:
+def _check_model(client: Client, choice: Choice) -> None:
     backend = client.backend
-    _show("server", f"{backend.label} at {backend.place}   ({_reason(client.settings)})")
+    _show("server", f"{backend.label} at {backend.place}   ({choice.reason})")
     _show("version", client.version() or "unknown")
     model = client.model()
     kind = model_family(model, client.settings.family)
@@ -176,14 +179,6 @@ def _is_writable(folder: Path) -> bool:
     """Return whether files can be made in a folder, or the folder itself if it is missing."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-
-
-def _reason(settings: Settings) -> str:
-    if settings.backend != "auto":
-        return f"backend is {settings.backend}: {settings.source('backend')}"
-    if is_model_file(settings.model):
-        return "backend is auto, and the model is a file"
-    return "backend is auto: Ollama, unless the model is a file"
 
 
 def _show(label: str, text: str) -> None:

@@ -124,18 +124,18 @@ class Bench:
         """Return a bench with a piece in place of this one that restores other lines."""
         file = self.files[piece.path]
         parts = self._smallest([piece])
-        other = replace(piece, old=old)
+        restored = replace(piece, old=old)
         segments: list[str | Piece] = []
         for segment in file.segments:
             if segment not in parts:
                 segments.append(segment)
-            elif other not in segments:
-                segments.append(other)
+            elif restored not in segments:
+                segments.append(restored)
         files = {**self.files, piece.path: replace(file, segments=tuple(segments))}
         bench = Bench(self._worker, list(files.values()), self._project, self._deadline)
         bench._parts = dict(self._parts)
-        bench._parts[other] = [other]
-        return bench, other
+        bench._parts[restored] = [restored]
+        return bench, restored
 
     def joined(self, pieces: Pieces) -> Pieces:
         """Return the same changes in as few pieces as possible."""
@@ -238,9 +238,9 @@ class Oracle:
 
     def passes_with(self, pieces: Pieces, piece: Piece, old: tuple[str, ...]) -> bool:
         """Return whether the test passes with `pieces` undone, one of them to other lines."""
-        bench, other = self.bench.with_old_lines(piece, old)
+        bench, restored = self.bench.with_old_lines(piece, old)
         oracle = replace(self, bench=bench, verdicts={}, _afresh=set())
-        return oracle.judge_afresh(pieces - {piece} | {other}) is Verdict.PASSES
+        return oracle.judge_afresh(pieces - {piece} | {restored}) is Verdict.PASSES
 
     def is_steady(self, pieces: Pieces) -> bool:
         """Return whether the test passes whenever the pieces are undone, and never otherwise."""

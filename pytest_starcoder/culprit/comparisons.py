@@ -123,12 +123,12 @@ class Repositories:
 
     @property
     def exist(self) -> bool:
-        """Whether there is a commit to compare with."""
+        """True if there is a commit to compare with."""
         return bool(self._comparer.commit("HEAD"))
 
     @property
     def is_shallow(self) -> bool:
-        """Whether the clone may lack the commit to compare with."""
+        """True if the clone may lack the commit to compare with."""
         return self._comparer.is_shallow()
 
     def _wider(self, head: str, passed: Collection[str]) -> Iterator[tuple[str, str]]:

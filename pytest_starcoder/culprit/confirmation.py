@@ -10,7 +10,7 @@ from pytest_starcoder.culprit.bench import Bench
 from pytest_starcoder.culprit.comparisons import Changes
 from pytest_starcoder.culprit.notes import VARIES, out_of_time
 from pytest_starcoder.culprit.pieces import Piece, Pieces
-from pytest_starcoder.culprit.search import Found
+from pytest_starcoder.culprit.search import SearchResult
 from pytest_starcoder.culprit.targets import Target, involved_tests
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.breakage import Breakage, BrokenBy
@@ -30,13 +30,13 @@ MAX_FAILING = 60
 class Culprit:
     """Pieces that break tests, the targets that they explain, and what the search has shown."""
 
-    found: Found
+    result: SearchResult
     targets: list[Target]
     only_test: bool
 
     @property
     def pieces(self) -> Pieces:
-        return self.found.ways[0]
+        return self.result.ways[0]
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,18 @@ class Confirmation:
             return out_of_time(culprit.pieces, changes)
         if not_passed:
             return VARIES
-        ways = [_describe(pieces) for pieces in culprit.found.ways]
+        ways = [_describe(pieces) for pieces in culprit.result.ways]
         return Breakage(
             pieces=ways[0],
             either=tuple(ways[1:]),
             since=changes.since,
-            failing=_those(results.failing, results.passed),
-            still=_those(results.failing, results.failed),
-            passing=_those(results.neighbours, results.passed),
-            needing=_those(results.neighbours, results.failed),
-            total=_count_changes(changes, frozenset().union(*culprit.found.ways)),
+            failing=_select(results.failing, results.passed),
+            still=_select(results.failing, results.failed),
+            passing=_select(results.neighbours, results.passed),
+            needing=_select(results.neighbours, results.failed),
+            total=_count_changes(changes, frozenset().union(*culprit.result.ways)),
             files=changes.file_count,
-            harmless=culprit.found.harmless,
+            harmless=culprit.result.harmless,
             only_test=culprit.only_test,
             left_out=changes.left_out,
             tried=bench.tried,
@@ -115,7 +115,7 @@ class Confirmation:
         return [test.nodeid for test in self._tests if test.nodeid in tests]
 
 
-def _those(tests: Iterable[str], wanted: Collection[str]) -> tuple[str, ...]:
+def _select(tests: Iterable[str], wanted: Collection[str]) -> tuple[str, ...]:
     return tuple(test for test in tests if test in wanted)
 
 

@@ -6,20 +6,20 @@ import re
 from collections.abc import Sequence
 
 from pytest_starcoder.culprit.pieces import ChangedText
-from pytest_starcoder.culprit.search import Found
+from pytest_starcoder.culprit.search import SearchResult
 from pytest_starcoder.text.node_ids import file_of
 
 NEW_TEST = "no change broke it: this is a new test, added"
 NEW_LINES = "no change broke it: the lines that fail were added to the test"
 
 
-def new_in_test(test: str, found: Found, files: Sequence[ChangedText]) -> str:
+def new_in_test(test: str, result: SearchResult, files: Sequence[ChangedText]) -> str:
     """Return the beginning of a sentence if the test or its assertion is new; else "".
 
-    The sentence ends with `since` and a commit. If `found` has changes to the code, these are to
+    The sentence ends with `since` and a commit. If `result` has changes to the code, these are to
     blame even so.
     """
-    pieces = [piece for way in found.ways for piece in way]
+    pieces = [piece for way in result.ways for piece in way]
     if any(piece.kind != "test" for piece in pieces):
         return ""
     if _is_new(test, files):

@@ -62,10 +62,10 @@ class Piece:
             return False
         if self.whole:
             return True
-        own = range(self.line, self.last + 1)
+        near = range(self.line, self.last + 1)
         if not self.new:
-            own = range(self.line - 1, self.line + 1)
-        return not lines_of_file.isdisjoint(own)
+            near = range(self.line - 1, self.line + 1)
+        return not lines_of_file.isdisjoint(near)
 
     @property
     def diff(self) -> str:

@@ -27,7 +27,7 @@ MAX_SINGLE_IMPORTS = 12
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The result of a search: sets of pieces, each of which makes the test pass when undone.
 
     `harmless`: with all other pieces undone, the test fails as before. Without a set, `all`
@@ -54,7 +54,7 @@ class Search:
         self._executed = executed
         self._suspected: Pieces = frozenset()
 
-    def find(self) -> Found:
+    def find(self) -> SearchResult:
         """Return the smallest sets of code, or of tests or data if no code alone is to blame."""
         pieces = self._in_order()
         try:
@@ -65,9 +65,9 @@ class Search:
             verdict = self._oracle.judge(frozenset(pieces)) if pieces else Verdict.UNKNOWN
             if verdict is Verdict.PASSES:
                 return self._finish([self._minimize(pieces)], pieces)
-            return Found(all=verdict)
+            return SearchResult(all=verdict)
         except OutOfTime:
-            return Found(unfinished=self._suspected, timed_out=True)
+            return SearchResult(unfinished=self._suspected, timed_out=True)
 
     def _stages(self, pieces: Sequence[Piece]) -> Iterable[list[Piece]]:
         for kind in ("code", "test", "data"):
@@ -88,9 +88,9 @@ class Search:
         """Return whether the test runs any changed line."""
         return any(map(self.is_executed, self._in_order()))
 
-    def is_only_test(self, found: Found) -> bool:
+    def is_only_test(self, result: SearchResult) -> bool:
         """Return whether tests or data are to blame, and no code that the test runs changed."""
-        kinds = {piece.kind for pieces in found.ways for piece in pieces}
+        kinds = {piece.kind for pieces in result.ways for piece in pieces}
         if kinds != {"test"}:
             return False
         return not any(
@@ -169,7 +169,7 @@ class Search:
             self._suspected = pieces
         return passes
 
-    def _finish(self, ways: Sequence[Pieces], pieces: Sequence[Piece]) -> Found:
+    def _finish(self, ways: Sequence[Pieces], pieces: Sequence[Piece]) -> SearchResult:
         """Narrow each set down to lines, and find out what the other pieces do."""
         involved: Pieces = frozenset().union(*ways)
         self._suspected = involved
@@ -186,10 +186,10 @@ class Search:
             if has_room and others and self._oracle.passes(frozenset(others)):
                 narrowed.append(self._narrow(self._minimize(others)))
             if not all(self._oracle.is_steady(way) for way in narrowed):
-                return Found()
+                return SearchResult()
         except OutOfTime:
             pass
-        return Found(tuple(dict.fromkeys(map(self._bench.joined, narrowed))), harmless)
+        return SearchResult(tuple(dict.fromkeys(map(self._bench.joined, narrowed))), harmless)
 
     def _narrow(self, way: Pieces) -> Pieces:
         """Return the part of a set that is needed, in lines instead of hunks."""

@@ -135,7 +135,7 @@ class _Attempt:
 
     @property
     def _lacks_commits(self) -> bool:
-        """Whether CI has not fetched the commits to compare with."""
+        """True if CI has not fetched the commits to compare with."""
         return bool(os.environ.get("CI")) and self._repositories.is_shallow
 
     def _comparisons(self) -> Iterator[Changes]:
@@ -229,15 +229,15 @@ class _Attempt:
                 culprit.targets.append(target)
                 continue
             search = Search(bench, oracle, target.executed)
-            found = search.find()
-            reason = new_in_test(target.test, found, changes.files)
+            result = search.find()
+            reason = new_in_test(target.test, result, changes.files)
             if reason:
                 self.results[target.test] = notes.new_since(reason, changes)
-            elif found.ways and not _is_flaky(bench, oracle):
-                culprits.append(Culprit(found, [target], search.is_only_test(found)))
-            elif found.timed_out:
-                self.results[target.test] = notes.out_of_time(found.unfinished, changes)
-            elif not found.ways and found.all is Verdict.FAILS:
+            elif result.ways and not _is_flaky(bench, oracle):
+                culprits.append(Culprit(result, [target], search.is_only_test(result)))
+            elif result.timed_out:
+                self.results[target.test] = notes.out_of_time(result.unfinished, changes)
+            elif not result.ways and result.all is Verdict.FAILS:
                 unexplained.append(target)
                 # Code that runs in another process is not undone there.
                 if search.is_any_executed():
@@ -264,7 +264,7 @@ class _Attempt:
             return breakage
         ways = []
         described = (breakage.pieces, *breakage.either)
-        for way, pieces in zip(described, culprit.found.ways, strict=True):
+        for way, pieces in zip(described, culprit.result.ways, strict=True):
             with_commits = []
             for described_piece, piece in zip(way, in_order(pieces), strict=True):
                 passes = partial(oracle.passes_with, pieces, piece)

@@ -41,7 +41,7 @@ class BrokenBy:
 
     @property
     def is_deletion(self) -> bool:
-        """Whether lines, or the whole file, were only removed."""
+        """True if lines, or the whole file, were only removed."""
         return self.last < self.line
 
     @property
@@ -114,7 +114,7 @@ class Breakage:
 
     @property
     def verdict(self) -> str:
-        """Where the change is, and what undoing it has shown."""
+        """A sentence on where the change is, and what undoing it has shown."""
         text = f"{self._change}: {self._undoing}, {self._shown}"
         if self.needing:
             verb = "needs" if len(self.needing) == 1 else "need"
@@ -168,7 +168,7 @@ class Breakage:
 
     @property
     def _shown(self) -> str:
-        """What passes with the pieces undone."""
+        """The tests that pass with the pieces undone, as a phrase."""
         files = [nodeid for nodeid in self.failing if "::" not in nodeid]
         tests = len(self.failing) - len(files)
         parts = []
@@ -195,7 +195,7 @@ class Breakage:
 
     @property
     def context(self) -> str:
-        """How the pieces relate to the other changes; empty if there are no others."""
+        """The relation of the pieces to other changes; empty if there are no others."""
         if self.only_test:
             files = {file_of(nodeid) for nodeid in self.failing}
             is_test = any(piece.path in files for piece in self.pieces)

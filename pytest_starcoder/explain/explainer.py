@@ -122,7 +122,7 @@ class Explainer:
         with contextlib.closing(conversation):
             if not interrupted:
                 conversation.connect(self._session.settings)
-            self._show_heading(all_cases, conversation.model, conversation.server)
+            self._show_heading(all_cases, conversation.place)
             # The same client, so that all questions share one time limit.
             search = self._search_fixes(all_cases, conversation.client)
             explanations = self._ask_about(all_cases, search, conversation)
@@ -297,12 +297,12 @@ class Explainer:
             best = fixes.passing[0] if fixes.passing else None
             yield replace(explanation, fixes=redacted), replace(case, fix=best)
 
-    def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:
+    def _show_heading(self, all_cases: Sequence[Case], place: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")
         causes = counted(len(all_cases), "cause")
         heading = f"StarCoder: {failures}, {causes}"
-        if model:
-            heading += f" ({model} on {server})"
+        if place:
+            heading += f" ({place})"
         self._write_heading(heading)
 
     def _show_tests(self, explanation: Explanation) -> None:

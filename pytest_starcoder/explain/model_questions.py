@@ -81,6 +81,16 @@ class ModelQuestions:
         return self._client.backend.label
 
     @property
+    def place(self) -> str:
+        """The model, its server and why they were chosen, for the heading; empty without one."""
+        if self._client is None or not self.model:
+            return ""
+        place = f"{self.model} on {self.server}"
+        if self._client.fallback:
+            place += f"; {self._client.fallback.rstrip('.')}"
+        return place
+
+    @property
     def calls(self) -> int:
         """Number of requests to the model."""
         if self._client is None:

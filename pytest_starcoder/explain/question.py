@@ -20,6 +20,7 @@ from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.answer_quality import clean_answer, find_flaw
 from pytest_starcoder.model.backends import OnText
+from pytest_starcoder.model.backends.choice import model_name
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client, cap_answer, fit_prompt, shorten_to_fit
 from pytest_starcoder.model.prompt import Model, Prompt
@@ -89,7 +90,7 @@ def preview_prompt(
 ) -> Prompt:
     """Return the prompt that `ask_why` would send, without a server: tokens are estimated."""
     # The form is guessed from the name: only a server knows the architecture.
-    kind = model_family(Model(settings.model, "", "", 0), settings.family)
+    kind = model_family(Model(model_name(settings), "", "", 0), settings.family)
     question = Question(case, redact, shared)
     return shorten_to_fit(
         lambda parts: cap_answer(question.render(kind, parts), settings),

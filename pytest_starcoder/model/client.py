@@ -10,7 +10,8 @@ from dataclasses import asdict, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
-from pytest_starcoder.model.backends import Backend, OnText, make_backend
+from pytest_starcoder.model.backends import Backend, OnText, check_backend, make_backend
+from pytest_starcoder.model.backends.choice import choose
 from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.json_fields import Value, from_fields
@@ -23,7 +24,7 @@ MAX_ATTEMPTS = 3
 MAX_PROMPT_TOKENS = 2900
 """Tokens of a prompt that, with its answer, fits the smallest window that servers give."""
 
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 """Version of the fields of Completion and Model in the cache; part of every key."""
 
 
@@ -41,6 +42,8 @@ class Client:
         self.calls = 0
         self.outage: BackendUnavailable | None = None
         """Why only cached answers are available, or None."""
+        self.fallback = ""
+        """Why the model of the extra `coder` is used and not Ollama; empty if it is not so."""
         self._model: Model | None = None
         self._session: Deadline | None = None
 
@@ -48,7 +51,11 @@ class Client:
     def from_settings(cls, settings: Settings) -> Client:
         """Make a client. Raises ConfigError, or BackendUnavailable for the backend none."""
         cache = Cache(None if settings.cache == "off" else cache_folder(settings))
-        return cls(make_backend(settings), settings, cache)
+        check_backend(settings)
+        choice = choose(settings)
+        client = cls(make_backend(choice.settings), choice.settings, cache)
+        client.fallback = choice.fallback
+        return client
 
     def __enter__(self) -> Client:
         return self

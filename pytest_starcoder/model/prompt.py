@@ -61,8 +61,8 @@ class Model:
 
     `digest` changes whenever the model does. `architecture` is llama.cpp's name ("starcoder2",
     "gemma3", …), empty if the server does not report it. `window` is the maximum number of tokens
-    of prompt and answer together. `chat`: the server has a template of messages for the model;
-    False also if it does not report that.
+    of prompt and answer together. `chat`: the server has a template of messages for the
+    model, and nothing says that it is a base model; False also if the server does not report that.
     """
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from pytest_starcoder.model.backends.choice import model_name
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.review.change import Hunk
@@ -66,4 +67,4 @@ def show_prompts(review_input: ReviewInput) -> str:
 def _family(review_input: ReviewInput) -> str:
     """Return the model family by the model's name alone: its server is not asked."""
     settings = review_input.settings
-    return model_family(Model(settings.model, "", "", 0), settings.family)
+    return model_family(Model(model_name(settings), "", "", 0), settings.family)

@@ -231,7 +231,7 @@ SCHEMA: Mapping[str, Key] = {
     ),
     "model": Key(
         _text,
-        "name of the model; for the embedded backend a .gguf file or demo",
+        "name of the model; for the embedded backend a .gguf file, coder or demo",
         _refuse_model,
     ),
     "host": Key(_host, "address of the server", _refuse_host),

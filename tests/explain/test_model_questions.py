@@ -67,6 +67,16 @@ def test_answer() -> None:
     assert (talk.conversation.model, talk.conversation.server) == ("tiny:1b", "Memory")
     assert (talk.conversation.answered, talk.conversation.calls) == (1, 1)
     assert talk.conversation.outage == ""
+    assert talk.conversation.place == "tiny:1b on Memory"
+
+
+def test_heading_says_why_the_coder_model_answers() -> None:
+    talk = Talk(MemoryBackend())
+    assert talk.client is not None
+    talk.client.fallback = "Nothing answers at http://127.0.0.1:11434."
+    assert talk.conversation.place == (
+        "tiny:1b on Memory; Nothing answers at http://127.0.0.1:11434"
+    )
 
 
 def test_truncated_answer() -> None:

@@ -66,14 +66,17 @@ class Specs:
 
 
 def make_backend(settings: Settings) -> Backend:
-    """Make the backend that `settings` choose; no request is sent yet.
+    """Make the backend that `settings` choose.
+
+    No request is sent yet, unless `choose` has to ask Ollama which models it has.
 
     Raises UnknownBackend for an unknown name, and BackendUnavailable for `none`.
     """
+    from pytest_starcoder.model.backends.choice import choose
+
     check_backend(settings)
+    settings = choose(settings).settings
     name = settings.backend
-    if name == "auto":
-        name = "embedded" if is_model_file(settings.model) else "ollama"
     if name == "none":
         raise BackendUnavailable(
             "The backend is set to none.",
@@ -106,9 +109,3 @@ def check_backend(settings: Settings) -> None:
             hint = f"The nearest is {similar[0]!r}."
         source = settings.source("backend")
         raise UnknownBackend(f"{source}: there is no backend {name!r}.", hint)
-
-
-def is_model_file(model: str) -> bool:
-    """Return whether the embedded engine runs `model`: a GGUF file, another path, or "demo"."""
-    is_path = model.startswith(("/", "./", "../", "~"))
-    return model == "demo" or is_path or model.lower().endswith(".gguf")

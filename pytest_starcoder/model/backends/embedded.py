@@ -26,13 +26,19 @@ from pytest_starcoder.errors import (
     how_to_install,
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
+from pytest_starcoder.model.backends.choice import PACKAGED_MODELS
+from pytest_starcoder.model.backends.gguf_metadata import read_texts
 from pytest_starcoder.model.backends.http import digest, timeout_hint
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
+from pytest_starcoder.model.backends.packaged_model import assemble
+from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings, cache_folder
 
 WINDOW = 4096
 """Tokens that the engine has room for, unless the model's own window is smaller."""
+
+_INSTRUCT_KEYS = frozenset({"general.finetune", "general.name", "tokenizer.chat_template"})
 
 _SET_MODEL = "Set model to the path of a .gguf file."
 
@@ -43,17 +49,21 @@ def starcoder_backend(name: str, settings: Settings) -> Embedded | None:
 
 
 class Embedded:
-    """The GGUF file `settings.model`, or the demo model. The engine starts with the first use."""
+    """The GGUF file `settings.model`, or a model that an extra installs.
+
+    The engine starts with the first use.
+    """
 
     label = "the embedded llama.cpp"
 
     def __init__(self, settings: Settings) -> None:
+        packaged = PACKAGED_MODELS.get(settings.model)
         if find_spec("xllamacpp") is None:
-            extra = "demo" if settings.model == "demo" else "embedded"
+            extra = packaged.setting if packaged else "embedded"
             raise MissingExtra("The embedded backend is not installed.", how_to_install(extra))
         self._settings = settings
         self._file = model_file(settings)
-        self._name = "gemma-3-270m" if settings.model == "demo" else self._file.name
+        self._name = packaged.name if packaged else self._file.name
         self.place = str(self._file)
         self._engine: subprocess.Popen[str] | None = None
         self._server: LlamaCpp | None = None
@@ -66,7 +76,8 @@ class Embedded:
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         model = self._running_server(deadline).inspect(digest, deadline)
-        return Model(self._name, digest, model.architecture, model.window)
+        is_chat = model.chat or follows_instructions(self._file)
+        return Model(self._name, digest, model.architecture, model.window, is_chat)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return self._running_server(deadline).count(text, deadline)
@@ -159,12 +170,22 @@ def _first_answer(engine: subprocess.Popen[str], order: str, deadline: Deadline)
         killer.cancel()
 
 
-def model_file(settings: Settings) -> Path:
-    """Return the GGUF file that `settings.model` names; the demo model is joined if needed."""
-    if settings.model == "demo":
-        from pytest_starcoder.model.backends.demo_model import demo_model
+def follows_instructions(file: Path) -> bool:
+    """Return whether a GGUF file says that it was tuned to instructions and has a chat template.
 
-        return demo_model(cache_folder(settings))
+    Base models often contain the template of their instruct model.
+    """
+    texts = read_texts(file, _INSTRUCT_KEYS)
+    names = (texts.get("general.finetune", ""), texts.get("general.name", ""))
+    has_template = bool(texts.get("tokenizer.chat_template"))
+    return has_template and any(is_instruct_name(name) for name in names)
+
+
+def model_file(settings: Settings) -> Path:
+    """Return the GGUF file that `settings.model` names; an extra's model is joined if needed."""
+    packaged = PACKAGED_MODELS.get(settings.model)
+    if packaged:
+        return assemble(packaged, cache_folder(settings))
     source = settings.source("model")
     try:
         path = Path(settings.model).expanduser().absolute()
@@ -176,9 +197,10 @@ def model_file(settings: Settings) -> Path:
         ) from exc
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(
-            f"{source}: the embedded backend needs a .gguf file or demo, not {settings.model!r}.",
-            "Set model to the path of a .gguf file, or to demo after "
-            "`pip install 'pytest-starcoder[demo]'`.",
+            f"{source}: the embedded backend needs a .gguf file, coder or demo, "
+            f"not {settings.model!r}.",
+            "Set model to the path of a .gguf file, or to coder after "
+            "`pip install 'pytest-starcoder[coder]'`.",
         )
     try:
         with path.open("rb") as file:

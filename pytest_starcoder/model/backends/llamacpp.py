@@ -27,6 +27,7 @@ from pytest_starcoder.model.backends.http import (
     unexpected_reply,
 )
 from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
+from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -72,7 +73,11 @@ class LlamaCpp(HttpBackend):
         entry = self._model_entry(deadline)
         name = one_line(PurePath(str(entry.get("id", ""))).name, 100) or "the loaded model"
         architecture = "starcoder2" if self._has_starcoder2_tokens(deadline) else ""
-        return Model(name, digest, architecture, self._window(entry, deadline))
+        props = self._props(deadline)
+        # With --alias, only the path of the file says what the model is.
+        file_name = PurePath(str(props.get("model_path", ""))).name
+        is_chat = bool(props.get("chat_template")) and is_instruct_name(file_name)
+        return Model(name, digest, architecture, self._window(entry, props), is_chat)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return self._count(text, deadline, add_special=True)
@@ -120,12 +125,15 @@ class LlamaCpp(HttpBackend):
             )
         return len(tokens)
 
-    def _window(self, entry: dict[str, Any], deadline: Deadline) -> int:
-        """Return the window of one slot, from the list of models if /props is not available."""
+    def _props(self, deadline: Deadline) -> dict[str, Any]:
+        """Return the properties of the server; none if a proxy does not let them through."""
         try:
-            props = self._server.get("/props", deadline)
+            return self._server.get("/props", deadline)
         except (AccessDenied, BadResponse):
-            props = {}
+            return {}
+
+    def _window(self, entry: dict[str, Any], props: dict[str, Any]) -> int:
+        """Return the window of one slot, from the list of models if there are no properties."""
         slot = dict_field(props, "default_generation_settings")
         window = int_field(slot, "n_ctx") or int_field(dict_field(entry, "meta"), "n_ctx")
         if not window:

@@ -34,6 +34,7 @@ from pytest_starcoder.model.backends.http import (
 )
 from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS, estimate
 from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
+from pytest_starcoder.model.model_name import is_base_name, is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -88,7 +89,13 @@ class Ollama(HttpBackend):
         architecture = str(facts.get("general.architecture", ""))
         window = int_field(facts, f"{architecture}.context_length") or SMALLEST_WINDOW
         template = str(description.get("template", ""))
+        # An imported GGUF file brings its own words; most models of the library have none.
+        finetune = str(facts.get("general.finetune", ""))
         chat = ".Messages" in template or ".System" in template
+        if is_instruct_name(finetune):
+            chat = template.replace(" ", "") not in ("", "{{.Prompt}}")
+        elif is_base_name(finetune):
+            chat = False
         return Model(self._settings.model, digest, architecture, window, chat)
 
     def complete(
@@ -120,6 +127,11 @@ class Ollama(HttpBackend):
 
     def version(self, deadline: Deadline) -> str:
         return str(self._server.get("/api/version", deadline).get("version") or "")
+
+    def list_models(self, deadline: Deadline) -> list[tuple[str, int]]:
+        """Return the models that the server has, with their sizes in bytes."""
+        entries = dicts_field(self._server.get("/api/tags", deadline), "models")
+        return [(one_line(str(entry.get("name"))), int_field(entry, "size")) for entry in entries]
 
     def _model_entry(self, deadline: Deadline) -> dict[str, Any]:
         """Return what the server's list of models says about the chosen model."""

@@ -22,12 +22,16 @@ reason every form also ends by text or by a number of tokens.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Template
 
+from pytest_starcoder.model.model_name import (
+    is_base_name,
+    is_instruct_name,
+    is_starcoder_instruct_name,
+)
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.model.special_tokens import neutralize
 
@@ -141,11 +145,6 @@ for _family, _forms in _FORMS_BY_FAMILY.items():
     for _name, _form in _forms.items():
         FORMS[_family, _name] = _form
 
-_WORD = r"(?:^|[-_.: ])(?:{})(?:[-_.: ]|$)"
-_STARCODER_INSTRUCT_NAME = re.compile(_WORD.format("instruct"))
-_INSTRUCT_NAME = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^starchat")
-_BASE_NAME = re.compile(_WORD.format("base"))
-
 
 def model_family(model: Model, chosen: str = "auto") -> str:
     """Return the family of a model: `chosen`, or else by what its server and name say."""
@@ -153,13 +152,13 @@ def model_family(model: Model, chosen: str = "auto") -> str:
         return chosen
     description = f"{model.architecture} {model.name}".lower()
     name = model.name.lower().rpartition("/")[2]  # folders before it say nothing
-    if "starcoder2" in description and _STARCODER_INSTRUCT_NAME.search(name):
+    if "starcoder2" in description and is_starcoder_instruct_name(name):
         return "starcoder2-instruct"
-    if _INSTRUCT_NAME.search(name):
+    if is_instruct_name(name):
         return "chat"
     # Others have trained StarCoders to follow instructions, under other names and with a template
     # of messages. A base model may come with a template as well.
-    if model.chat and not name.startswith("starcoder") and not _BASE_NAME.search(name):
+    if model.chat and not name.startswith("starcoder") and not is_base_name(name):
         return "chat"
     if "starcoder2" in description:
         return "starcoder2"

