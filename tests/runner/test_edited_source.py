@@ -142,6 +142,8 @@ def run(
             "changed",
             "byte order mark",
             "lines",
+            "package before module",
+            "package and module",
             "imported by another",
             "script",
             "removed",
