@@ -6,11 +6,14 @@ import difflib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-MAX_DIFFLIB_LINES = 3_000
-"""Maximum number of lines for difflib, whose time is quadratic where many lines are equal."""
+MIN_LONG = 400
+"""Number of lines in both lists from which they are compared by few differences first."""
 
-MAX_DIFFERENCES = 600
-"""Maximum number of lines that two longer lists may differ in to be compared at all."""
+MAX_DIFFLIB_LINES = 6_000
+"""Maximum number of lines in both lists for difflib: its time is quadratic if many are equal."""
+
+MAX_DIFFERENCES = 400
+"""Maximum number of differences that are few."""
 
 Opcode = tuple[bool, int, int, int, int]
 """Whether lines are equal, and their ranges in the old and in the new list."""
@@ -49,14 +52,18 @@ def _between(blocks: Sequence[_Block]) -> Iterator[Opcode]:
 def _blocks(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
     if not old or not new:
         return []
-    if len(old) + len(new) > 2 * MAX_DIFFLIB_LINES:
-        return _blocks_of_similar(old, new)
+    size = len(old) + len(new)
+    blocks = _blocks_of_similar(old, new) if size >= MIN_LONG else None
+    if blocks is not None:
+        return blocks
+    if size > MAX_DIFFLIB_LINES:
+        return []
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return [(block.a, block.b, block.size) for block in matcher.get_matching_blocks()]
 
 
-def _blocks_of_similar(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
-    """Return the equal blocks of long lists; none if they differ in too many lines.
+def _blocks_of_similar(old: Sequence[str], new: Sequence[str]) -> list[_Block] | None:
+    """Return the equal blocks of lists with few differences, and None for others.
 
     The algorithm is the greedy one of Myers (1986). Diagonals are numbered by the lead of the
     old list, and `furthest` is the end of the longest path on each of them.
@@ -72,7 +79,7 @@ def _blocks_of_similar(old: Sequence[str], new: Sequence[str]) -> list[_Block]:
             furthest[diagonal] = end
             if end >= len(old) and end - diagonal >= len(new):
                 return _path(rounds, len(old), len(new))
-    return []
+    return None
 
 
 def _enter(furthest: dict[int, int], diagonal: int, differences: int) -> tuple[int, int]:

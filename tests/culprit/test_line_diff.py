@@ -40,7 +40,7 @@ def test_ranges(old: list[str], new: list[str]) -> None:
 @given(LINES, LINES)
 def test_ranges_of_long_lists(old: list[str], new: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_diff, "MAX_DIFFLIB_LINES", 0)
+        patch.setattr(line_diff, "MIN_LONG", 0)
         shortest = check(old, new)
     assert shortest <= check(old, new)
 
