@@ -182,8 +182,8 @@ class Search:
             # A former expectation may pass today, but tests are undone only if no code explains it.
             kinds = {"code", "data"} | {piece.kind for piece in involved}
             others = [piece for piece in pieces if piece in rest and piece.kind in kinds]
-            may_have_another = verdict is Verdict.PASSES and len(narrowed) < MAX_WAYS
-            if may_have_another and others and self._oracle.passes(frozenset(others)):
+            has_room = verdict is Verdict.PASSES and len(narrowed) < MAX_WAYS
+            if has_room and others and self._oracle.passes(frozenset(others)):
                 narrowed.append(self._narrow(self._minimize(others)))
             if not all(self._oracle.is_steady(way) for way in narrowed):
                 return SearchResult()

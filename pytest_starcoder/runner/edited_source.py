@@ -73,7 +73,7 @@ def _serve_names(texts: Texts) -> None:
         if spec is not None and spec.origin and spec.has_location:
             origin = os.path.realpath(spec.origin)
             if origin in texts and texts[origin] is None:
-                spec = _spec_without(fullname, origin)
+                spec = _spec_of_module(fullname, origin, texts) or _spec_without(fullname, origin)
         # A namespace package has no loader, and a module of that name wins over it.
         if spec is None or spec.loader is None:
             return _spec_of_text(fullname, os.path.realpath(self.path), texts) or spec
@@ -87,6 +87,15 @@ def _serve_names(texts: Texts) -> None:
     sys.path_hooks.append(_find_in(folders))
     # A folder that does not exist has been remembered as one without a finder.
     sys.path_importer_cache.clear()
+
+
+def _spec_of_module(fullname: str, init: str, texts: Texts) -> ModuleSpec | None:
+    """Return the module that a package hides if `init` is its file: both have the same name."""
+    folder, name = os.path.split(init)
+    module = f"{folder}.py"
+    if name != "__init__.py" or texts.get(module, "") is None or not Path(module).exists():
+        return None
+    return importlib.util.spec_from_file_location(fullname, module)
 
 
 def _spec_without(fullname: str, origin: str) -> ModuleSpec | None:

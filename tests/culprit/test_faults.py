@@ -75,6 +75,7 @@ def run_with_faults(folder: Path, faults: Mapping[str, Fault]) -> Run:
         if text is None:
             (folder / name).unlink()
         else:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
     state = state_of(folder)
     run = run_pytest(

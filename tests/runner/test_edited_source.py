@@ -55,6 +55,18 @@ def run(
             "2 True",
         ),
         (
+            {"a.py": "x = 1", "a/__init__.py": "x = 2"},
+            {"a/__init__.py": None},
+            "import a; print(a.x)",
+            "1",
+        ),
+        (
+            {"a.py": "x = 1", "a/__init__.py": "x = 2"},
+            {"a/__init__.py": None, "a.py": None},
+            "import a; print(a.__file__)",
+            "None",
+        ),
+        (
             {"a.py": "import b\nx = b.x", "b.py": "x = 1"},
             {"b.py": "x = 3"},
             "from a import x; print(x)",
@@ -130,6 +142,8 @@ def run(
             "changed",
             "byte order mark",
             "lines",
+            "package before module",
+            "package and module",
             "imported by another",
             "script",
             "removed",

@@ -382,6 +382,28 @@ IN_FILES = {
         (),
         ("package/maths.py:1",),
     ),
+    "deleted empty file": Fault(
+        "test_empty.py::test_empty",
+        {
+            "empty_package/__init__.py": "",
+            "empty_package/size.py": "SIZE = 1\n",
+            "test_empty.py": "import empty_package\n\ndef test_empty(): assert empty_package.__file__\n",
+        },
+        "empty_package/__init__.py",
+        (),
+        ("empty_package/__init__.py:1",),
+    ),
+    "added empty file": Fault(
+        "test_shadow.py::test_shadow",
+        {
+            "shadow.py": "def f():\n    return 1\n",
+            "test_shadow.py": "import shadow\n\ndef test_shadow(): assert shadow.f() == 1\n",
+        },
+        "shadow/__init__.py",
+        (),
+        ("shadow/__init__.py:1",),
+        {"shadow/__init__.py": ""},
+    ),
     "deleted data": Fault(
         "test_prices.py::test_prices",
         {
