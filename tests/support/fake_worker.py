@@ -8,7 +8,7 @@ from typing import Literal
 
 from pytest_starcoder.culprit.bench import Bench, Oracle
 from pytest_starcoder.culprit.pieces import ChangedText, Kind
-from pytest_starcoder.culprit.search import Found, Search
+from pytest_starcoder.culprit.search import Search, SearchResult
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.outcome import Lines
@@ -120,7 +120,7 @@ class Desk:
     def oracle(self, imported: Lines | None = None) -> Oracle:
         return Oracle(self.bench, TEST, 1.0, BEFORE, imported=imported or {})
 
-    def search(self, executed: Lines | None = None, imported: Lines | None = None) -> Found:
+    def search(self, executed: Lines | None = None, imported: Lines | None = None) -> SearchResult:
         return Search(self.bench, self.oracle(imported), executed or {}).find()
 
 
@@ -130,7 +130,7 @@ def kind_of(path: str) -> Kind:
     return "test" if path.startswith("test_") else "code"
 
 
-def places(found: Found) -> list[list[str]]:
+def places(found: SearchResult) -> list[list[str]]:
     """Return the places of each way."""
     ways = []
     for way in found.ways:
