@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import dis
 import inspect
 import itertools
 import signal
@@ -303,6 +304,10 @@ def _constants(code: CodeType) -> Iterator[object]:
             yield from constant
         else:
             yield constant
+    # Since Python 3.14, small integers stand in the instructions only.
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "LOAD_SMALL_INT":
+            yield instruction.argval
 
 
 def _variants(value: Any) -> list[Any]:

@@ -236,6 +236,8 @@ class Snapshot:
             )
         )
         for variable, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+            if variable.startswith("__"):  # Python's own, such as `__class__`
+                continue
             self._add_cell(ChangedState(f"{variable} around {name}()", path), cell)
 
     def _add_cell(self, state: ChangedState, cell: Any) -> None:
