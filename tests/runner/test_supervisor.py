@@ -139,6 +139,8 @@ STUCK = {
 def test_deaf_child_is_killed(tmp_path: Path, stuck: str, before: str) -> None:
     started = child(tmp_path, holding(stuck, before=before), grace=0.4)
     pid = int(wait_for(tmp_path / "lock"))
+    # The child writes the lock before it is stuck, and an interrupt in between would end it.
+    time.sleep(0.2)
     begun = time.monotonic()
     started.end()
     assert started.was_killed
