@@ -113,8 +113,7 @@ class Repositories:
 
     def _steps(self, changes: Changes, piece: BrokenBy) -> list[Step]:
         history = self._history.since(changes.commit, self._project.file(piece.path))
-        diff = piece.diff.split("\n")
-        removed = [line[1:] for line in diff if line.startswith("-")]
+        removed = piece.removed
         region = Region(piece.line - 1, piece.last)
         steps = steps_of(history, self._kind(piece.path), region, removed)
         if steps or not history:

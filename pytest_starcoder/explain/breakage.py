@@ -40,6 +40,11 @@ class BrokenBy:
     whole: bool = False
 
     @property
+    def removed(self) -> list[str]:
+        """The removed lines, without their signs and ends."""
+        return [line[1:] for line in self.diff.split("\n") if line.startswith("-")]
+
+    @property
     def is_deletion(self) -> bool:
         """True if lines, or the whole file, were only removed."""
         return self.last < self.line

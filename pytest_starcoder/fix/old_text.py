@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pytest_starcoder.explain.breakage import Breakage, BrokenBy
+from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles
 
@@ -31,10 +32,10 @@ def edits_of_old_text(breakage: Breakage, sources: SourceFiles) -> list[Edit]:
 
 
 def _edits_of_piece(piece: BrokenBy, source: str) -> Iterator[Edit]:
-    old = _lines_with_sign(piece, "-")
+    old = piece.removed
     if len(old) > MAX_LINES or piece.last - piece.line > MAX_LINES:
         return
-    lines = source.splitlines(keepends=True)
+    lines = split_lines(source)
     start = len("".join(lines[: piece.line - 1]))
     if piece.last < piece.line:
         for line in old:
@@ -57,8 +58,3 @@ def _replacements(new: str, old: str) -> Iterator[tuple[int, int, str]]:
             before = len("".join(new_tokens[:first]))
             changed = len("".join(new_tokens[first:last]))
             yield before, before + changed, "".join(old_tokens[old_first:old_last])
-
-
-def _lines_with_sign(piece: BrokenBy, sign: str) -> list[str]:
-    lines: Iterable[str] = piece.diff.split("\n")
-    return [line[1:] for line in lines if line.startswith(sign)]
