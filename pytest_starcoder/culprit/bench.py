@@ -143,7 +143,7 @@ class Bench:
         smallest = self._smallest(pieces)
         for path in {piece.path for piece in pieces}:
             for piece in self.files[path].joined(smallest):
-                parts = [part for part in smallest if _is_within(part, piece)]
+                parts = [part for part in smallest if part.is_within(piece)]
                 if len(parts) > 1:
                     self._parts.setdefault(piece, parts)
                 joined.add(piece)
@@ -290,11 +290,6 @@ def is_same_failure(record: Record, before: Record) -> bool:
 
 def _is_valid(text: str) -> bool:
     return syntax_tree(text.removeprefix("\ufeff")) is not None
-
-
-def _is_within(part: Piece, piece: Piece) -> bool:
-    is_inside = piece.start <= part.start and part.end <= piece.end
-    return part.path == piece.path and is_inside
 
 
 def _by_test(records: Sequence[Record]) -> Records:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pytest_starcoder.culprit.bench import Bench
 from pytest_starcoder.culprit.comparisons import Changes
 from pytest_starcoder.culprit.notes import VARIES, out_of_time
-from pytest_starcoder.culprit.pieces import Piece, Pieces
+from pytest_starcoder.culprit.pieces import Piece, Pieces, in_order
 from pytest_starcoder.culprit.search import SearchResult
 from pytest_starcoder.culprit.targets import Target, involved_tests
 from pytest_starcoder.deadline import Deadline
@@ -119,11 +119,6 @@ def _select(tests: Iterable[str], wanted: Collection[str]) -> tuple[str, ...]:
     return tuple(test for test in tests if test in wanted)
 
 
-def in_order(pieces: Pieces) -> list[Piece]:
-    """Sort the pieces as they are described."""
-    return sorted(pieces, key=lambda piece: (piece.path, piece.line))
-
-
 def _describe(pieces: Pieces) -> tuple[BrokenBy, ...]:
     return tuple(map(_broken_by, in_order(pieces)))
 
@@ -144,10 +139,6 @@ def _count_changes(changes: Changes, named: Pieces) -> int:
     hunks = set()
     for file in changes.files:
         for hunk in file.pieces:
-            if any(_is_part(piece, hunk) for piece in named):
+            if any(piece.is_within(hunk) for piece in named):
                 hunks.add(hunk)
     return changes.total - len(hunks) + len(named)
-
-
-def _is_part(piece: Piece, hunk: Piece) -> bool:
-    return piece.path == hunk.path and hunk.start <= piece.start and piece.end <= hunk.end

@@ -69,6 +69,11 @@ class Piece:
             near = range(self.line - 1, self.line + 1)
         return not lines_of_file.isdisjoint(near)
 
+    def is_within(self, other: Piece) -> bool:
+        """Return whether this is another piece of the file, or a part of it."""
+        is_inside = other.start <= self.start and self.end <= other.end
+        return self.path == other.path and is_inside
+
     @property
     def diff(self) -> str:
         """The removed and added lines, with their signs."""
@@ -78,6 +83,11 @@ class Piece:
 
 
 Pieces = frozenset[Piece]
+
+
+def in_order(pieces: Pieces) -> list[Piece]:
+    """Sort pieces by file and line."""
+    return sorted(pieces, key=lambda piece: (piece.path, piece.line))
 
 
 @dataclass(frozen=True)

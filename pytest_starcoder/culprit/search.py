@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
-from pytest_starcoder.culprit.pieces import Piece, Pieces
+from pytest_starcoder.culprit.pieces import Piece, Pieces, in_order
 from pytest_starcoder.runner.outcome import Lines
 
 _WORD = re.compile(r"\w{3,}")
@@ -194,7 +194,7 @@ class Search:
     def _narrow(self, way: Pieces) -> Pieces:
         """Return the part of a set that is needed, in lines instead of hunks."""
         try:
-            for piece in sorted(way, key=lambda piece: (piece.path, piece.line)):
+            for piece in in_order(way):
                 parts = self._bench.split(piece)
                 if len(parts) < 2:
                     continue

@@ -12,9 +12,10 @@ from itertools import chain, takewhile
 from pytest_starcoder.culprit import notes
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
-from pytest_starcoder.culprit.confirmation import Confirmation, Culprit, in_order
+from pytest_starcoder.culprit.confirmation import Confirmation, Culprit
 from pytest_starcoder.culprit.new_tests import new_in_test
 from pytest_starcoder.culprit.order import Order, OrderSearch
+from pytest_starcoder.culprit.pieces import in_order
 from pytest_starcoder.culprit.search import Search
 from pytest_starcoder.culprit.targets import Target, choose_target
 from pytest_starcoder.deadline import Deadline
