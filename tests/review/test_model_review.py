@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.findings import CHANGE, MEAN
 from support.real import RealServer
 from support.servers import FakeOllama
 
@@ -20,20 +21,6 @@ from pytest_starcoder.review.model_review import ModelReview, review_hunks
 from pytest_starcoder.settings import load_settings
 
 STATE, LINE, COMMENT = "<pr_review_state>", "<pr_diff_hunk_comment_line>", "<pr_comment>username_1:"
-
-
-LINES = (" def mean(xs):", "-    return 0", "+    n = len(xs)", "+    return sum(xs) / n")
-
-
-MEAN = Hunk("shop.py", LINES, 4, 4, (5, 6), 0, "mean", "def mean(xs):\n    return 0")
-
-
-CHANGE = Change(
-    "what is staged",
-    (MEAN,),
-    files=1,
-    texts={"shop.py": "\n\n\ndef mean(xs):\n    n = len(xs)\n    return sum(xs) / n"},
-)
 
 
 def answers(
