@@ -6,7 +6,6 @@ The child listens on loopback under a random key and ends with its parent.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
 from pytest_starcoder.model.backends.choice import PACKAGED_MODELS
+from pytest_starcoder.model.backends.cpu_cores import count_cores
 from pytest_starcoder.model.backends.gguf_metadata import read_texts
 from pytest_starcoder.model.backends.http import digest, timeout_hint
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
@@ -149,8 +149,7 @@ class Embedded:
         )
 
     def _threads(self) -> int:
-        """Return all cores but one: with one thread too many llama.cpp is several times slower."""
-        return self._settings.threads or max(1, (os.cpu_count() or 1) - 1)
+        return self._settings.threads or count_cores()
 
 
 def _first_answer(engine: subprocess.Popen[str], order: str, deadline: Deadline) -> str:
