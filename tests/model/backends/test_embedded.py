@@ -204,6 +204,17 @@ def test_number_of_threads(
     assert made(tiny_model, threads=chosen)._threads() == threads
 
 
+@linux
+@pytest.mark.parametrize(("chosen", "policy"), [("", "passive"), ("active", "active")])
+def test_threads_do_not_spin(
+    backend: Embedded, monkeypatch: pytest.MonkeyPatch, chosen: str, policy: str
+) -> None:
+    if chosen:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    environment = (Path("/proc") / str(pid(backend)) / "environ").read_bytes().split(b"\0")
+    assert f"OMP_WAIT_POLICY={policy}".encode() in environment
+
+
 def test_engine_parameters_exist() -> None:
     tree = ast.parse(Path(engine.__file__).read_text("utf-8"))
     assigned = [
@@ -212,7 +223,7 @@ def test_engine_parameters_exist() -> None:
     fields = [
         ast.unparse(target) for target in assigned if ast.unparse(target).startswith("params.")
     ]
-    assert len(fields) == 11
+    assert len(fields) == 13
     params = xllamacpp.CommonParams()
     for field in fields:
         operator.attrgetter(field.removeprefix("params."))(params)
