@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.model.backends import cpu_cores
 from pytest_starcoder.model.backends.cpu_cores import count_cores
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says")
@@ -78,7 +77,7 @@ def test_cores_of_macos(
 
     allow(monkeypatch, *range(6))
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(cpu_cores.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     assert count_cores(tmp_path) == cores
 
 
