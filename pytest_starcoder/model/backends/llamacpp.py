@@ -95,6 +95,13 @@ class LlamaCpp(HttpBackend):
     def version(self, deadline: Deadline) -> str:
         return str(self._server.get("/props", deadline).get("build_info") or "")
 
+    def save_slot(self, file: str, deadline: Deadline) -> None:
+        """Save what the server computed for its last prompt, in its folder for this."""
+        self._server.post("/slots/0?action=save", {"filename": file}, deadline)
+
+    def restore_slot(self, file: str, deadline: Deadline) -> None:
+        self._server.post("/slots/0?action=restore", {"filename": file}, deadline)
+
     def _request_body(self, prompt: Prompt) -> dict[str, Any]:
         body = completions.request_body(prompt, self._settings) | {
             "cache_prompt": True,
