@@ -22,7 +22,7 @@ from pytest_starcoder.model.backends.choice import Choice, choose, is_model_file
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.probe import run_probes
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import model_family
+from pytest_starcoder.model.prompts import fill_format, model_family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
@@ -90,6 +90,9 @@ def _check_model(client: Client, choice: Choice) -> None:
     model = client.model()
     kind = model_family(model, client.settings.family)
     _show("status", f"{model.name} is available; prompts use the {kind} format")
+    holes = fill_format(model, client.settings.family)
+    if holes != kind:
+        _show("holes", f"are filled with the {holes} format")
     _show("window", f"{model.window} tokens")
     _show_hardware(client)
     _show(
@@ -173,6 +176,7 @@ def _environment(client: Client) -> dict[str, object]:
         "model": _public_name(model.name),
         "architecture": model.architecture,
         "family": model_family(model, client.settings.family),
+        "fill": model.fill,
         "window": model.window,
     }
 

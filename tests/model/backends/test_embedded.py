@@ -79,7 +79,9 @@ def test_digest_of_the_file(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_model_name(backend: Embedded) -> None:
-    assert backend.inspect("d", soon()) == Model("tiny-starcoder2.gguf", "d", "starcoder2", 4096)
+    assert backend.inspect("d", soon()) == Model(
+        "tiny-starcoder2.gguf", "d", "starcoder2", 4096, fill="starcoder2"
+    )
 
 
 def test_engine_is_reused(backend: Embedded) -> None:
