@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ class Embedded:
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         model = self._running_server(deadline).inspect(digest, deadline)
         is_chat = model.chat or follows_instructions(self._file)
-        return Model(self._name, digest, model.architecture, model.window, is_chat)
+        return replace(model, name=self._name, chat=is_chat)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return self._running_server(deadline).count(text, deadline)
