@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.correction import Correction
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.model.client import Client
@@ -56,6 +57,9 @@ class FixSearch(Protocol):
 
     def find(self, case: Case) -> Fixes:
         """Return the fixes of a case; a KeyboardInterrupt ends all further searches."""
+
+    def try_correction(self, case: Case, correction: Correction) -> Fixes:
+        """Return the fixes of a case after trying what the model suggests."""
 
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
         """Write the best fix of each case, and answers as tests; return messages."""

@@ -117,7 +117,8 @@ _FORMS_BY_FAMILY = {
         "test": Form(_FENCE, _END, 400),
     },
     "chat": {
-        "explain": Form(max_tokens=200),
+        "explain": Form(max_tokens=120),
+        "correct": Form(max_tokens=160),
         "ask": Form(),
         "code": Form(),
         "describe": Form(max_tokens=300),
