@@ -45,9 +45,12 @@ class LabelledFault:
     def is_true(self, answer: str) -> bool:
         """Return whether an answer names the cause of the failure and claims nothing false."""
         text = " ".join(answer.split())
-        if any(_has(text, pattern) for pattern in self.must_not):
-            return False
-        return all(_has(text, pattern) for pattern in self.must)
+        return not self.contradicts(text) and all(_has(text, pattern) for pattern in self.must)
+
+    def contradicts(self, answer: str) -> bool:
+        """Return whether an answer claims something false."""
+        text = " ".join(answer.split())
+        return any(_has(text, pattern) for pattern in self.must_not)
 
 
 def read_case(path: Path) -> LabelledFault:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.checked_change import checked_change
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
@@ -28,7 +29,7 @@ MAX_CODE = 1600
 
 def code_to_show(case: Case) -> tuple[Excerpt, ...]:
     """Return the code around the change that was checked, or else the most suspicious code."""
-    if is_checked(case) and case.changed_code:
+    if checked_change(case) is not None and case.changed_code:
         return case.changed_code
     test_file = case.cause.first.nodeid.partition("::")[0]
     # A stable sort: the most suspicious code comes first, but that of the test last.
@@ -41,11 +42,6 @@ def code_to_show(case: Case) -> tuple[Excerpt, ...]:
             break
         chosen.append(excerpt)
     return tuple(chosen)
-
-
-def is_checked(case: Case) -> bool:
-    """Return whether running the test has shown a change that makes it pass."""
-    return bool(case.breakage.pieces) or case.fix is not None
 
 
 def code_by_file(texts: Iterable[str], places: Mapping[str, tuple[str, int]]) -> str:

@@ -294,9 +294,10 @@ class Explainer:
             # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
+            fixed = case
             if fixes.passing:
-                case = case.with_fix(fixes.passing[0], self._session.sources)
-            yield replace(explanation, fixes=redacted), case
+                fixed = case.with_fix(fixes.passing[0], self._session.sources)
+            yield replace(explanation, fixes=redacted), fixed
 
     def _show_heading(self, all_cases: Sequence[Case], place: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.correction import Correction
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.model.client import Client
@@ -58,8 +57,8 @@ class FixSearch(Protocol):
     def find(self, case: Case) -> Fixes:
         """Return the fixes of a case; a KeyboardInterrupt ends all further searches."""
 
-    def try_correction(self, case: Case, correction: Correction) -> Fixes:
-        """Return the fixes of a case after trying what the model suggests."""
+    def try_correction(self, case: Case, code: str) -> Fixes:
+        """Return the fixes of a case after trying the functions in `code`, written by a model."""
 
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
         """Write the best fix of each case, and answers as tests; return messages."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.case_text import is_checked
-from pytest_starcoder.explain.correction import Correction
+from pytest_starcoder.explain.checked_change import checked_change
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.explain.prefetch import PrefetchedAnswers
-from pytest_starcoder.explain.question import ask_for_correction, ask_why, can_correct
+from pytest_starcoder.explain.question import (
+    NOTHING_SEEN,
+    ask_for_correction,
+    ask_why,
+    can_correct,
+)
 from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
-TryCorrection = Callable[[Correction], Fixes]
-"""Runs the tests of a cause with a correction."""
+TryCorrection = Callable[[str], Fixes]
+"""Runs the tests of a cause with functions that a model has rewritten."""
 
 MAX_UNANSWERED = 2
 """Number of causes in a row without an answer after which no more are asked about."""
@@ -129,9 +134,12 @@ class ModelQuestions:
                 "Ask about more with --starcoder-causes=N."
             )
             return self._refuse(), None
+        is_explained = checked_change(case) is not None
+        if case.fix is not None and not is_explained:
+            return self._withhold("other fixes may be right as well"), None
         self._questions += 1
         try:
-            if not is_checked(case) and can_correct(self._client):
+            if not is_explained and can_correct(self._client):
                 return self._ask_for_correction(case, self._client, try_correction)
             return self._ask_why(case, self._client), None
         # Whatever happens, the other causes are reported.
@@ -142,7 +150,7 @@ class ModelQuestions:
 
     def _prefetched_answer(self, case: Case) -> Answer | None:
         """Return the answer from while the tests ran; it knows nothing that was checked since."""
-        if is_checked(case):
+        if checked_change(case) is not None:
             return None
         # The child asked about the first failure it saw, which may not be the first here.
         for nodeid in case.cause.nodeids:
@@ -154,6 +162,8 @@ class ModelQuestions:
         with self._section.status("why", f"asking {self.model}"):
             answer = ask_why(case, client, self._section.stream, self._redact)
         self._unanswered = 0
+        if answer.flaw == NOTHING_SEEN:
+            return self._withhold(f"what {self.model} says {answer.flaw}")
         self._end_answer(answer)
         return answer
 
@@ -164,16 +174,12 @@ class ModelQuestions:
         with self._section.status("why", f"asking {self.model}"):
             correction = ask_for_correction(case, client, self._redact)
         self._unanswered = 0
-        if correction is None:
-            return self._withhold(f"{self.model} names no line that is wrong"), None
         fixes = try_correction(correction)
         if not fixes.passing:
-            return self._withhold(f"with what {self.model} suggests, the test still fails"), None
+            return self._withhold(f"the test fails with what {self.model} suggests, too"), None
         self._section.show_fixes(fixes)
-        answer = Answer(correction.why, self.model)
-        self._section.stream(answer.why)
-        self._end_answer(answer)
-        return answer, fixes
+        case = replace(case, fix=fixes.passing[0])
+        return self._ask_why(case, client), fixes
 
     def _withhold(self, reason: str) -> Answer:
         note = f"none shown: {reason}"

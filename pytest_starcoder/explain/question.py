@@ -7,13 +7,15 @@ which can be tried.
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.case_text import code_by_file, code_to_show, describe
-from pytest_starcoder.explain.correction import Correction, parse_correction
+from pytest_starcoder.explain.checked_change import checked_change
+from pytest_starcoder.explain.claims import find_objection
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
@@ -22,42 +24,79 @@ from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.backends.choice import model_name
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client, cap_answer, fit_prompt, shorten_to_fit
+from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.settings import Settings
 
 Redact = Callable[[str], str]
 
+CAUSE = "The test fails because"
+"""The beginning of an answer where nothing was checked."""
+
+NOTHING_SEEN = "names nothing that was seen"
+"""The flaw of an answer that could be about any test."""
+
+SENTENCE_ENDS = (". ", ".\n", "\n")
+"""Stops after one sentence: further ones are seldom true, and take time."""
+
 MAX_PROMPT_TOKENS = 3800
 """By the estimate, which is half too high: with its answer, a prompt fits the smallest window."""
 
+_NAME = re.compile(r"[^\W\d]\w+")
+_VALUE = re.compile(r"\d+(?:\.\d+)?|'[^'\n]+'")
+_COMMON_WORDS = frozenset(keyword.kwlist) | frozenset(
+    "self cls test tests value values result name code line list the not".split()
+)
+
 
 def ask_why(case: Case, client: Client, on_text: OnText, redact: Redact) -> Answer:
-    """Ask the model of `client` why a test failed; `on_text` gets the answer as it is written.
+    """Ask the model of `client` why a test failed; `on_text` gets the answer in parts.
 
-    Names in the answer that were not in the prompt are marked. Raises a BackendError,
-    or UnreadableAnswer if the answer is empty.
+    Where a change was checked, the answer begins with it, at once, and what the model adds is left
+    out if it can be refuted. Otherwise names that were not in the prompt are marked, and `flaw`
+    says what is wrong with the whole. Raises a BackendError, or UnreadableAnswer if the answer is
+    empty.
     """
-    family = model_family(client.model(), client.settings.family)
     question = Question(case, redact)
+    change = checked_change(case)
+    if change is not None:
+        return _explain(question, redact(change.lead), client, on_text)
+    return _guess(question, client, on_text, redact)
+
+
+def _explain(question: Question, lead: str, client: Client, on_text: OnText) -> Answer:
+    """Let the model go on after the lead, which is true."""
+    family = model_family(client.model(), client.settings.family)
+    on_text(lead)
+    completion = _ask(question, family, "explain", client, f"{lead}, because")
+    added = completion.text.removeprefix(lead)
+    sentence = " ".join(added.split()).rstrip(". ")
+    is_complete = not completion.truncated
+    if find_flaw(sentence, question.text) or find_objection(sentence, question.evidence()):
+        is_complete = False
+    end = f"{sentence}." if is_complete else "."
+    on_text(end)
+    return Answer(lead + end, completion.model, from_cache=completion.from_cache)
+
+
+def _guess(question: Question, client: Client, on_text: OnText, redact: Redact) -> Answer:
+    """Let the model say what the cause is."""
+    family = model_family(client.model(), client.settings.family)
+    completion = _ask(question, family, "explain", client, CAUSE)
     evidence = question.evidence()
-    stream = _AnswerStream(evidence, lambda piece: on_text(redact(piece)))
-    try:
-        completion = _ask(question, family, "explain", client, stream.add)
-    finally:
-        stream.end()  # also shows what was written before an error
     # An empty prompt is the instruction and its worked examples.
-    examples = render(family, "explain", code="", case="").text
+    examples = render(family, "explain", lead=CAUSE, code="", case="").text
     flaw = find_flaw(completion.text, question.text, examples)
+    if not flaw and not question.names_what_was_seen(completion.text):
+        flaw = NOTHING_SEEN
     grounding = Grounding(evidence)
     marked = grounding.add(clean_answer(completion.text)) + grounding.end()
-    why = marked.strip()
-    if not why:
-        raise UnreadableAnswer(
-            f"{completion.model} returned an empty answer.", "Another model may do better."
-        )
+    why = redact(marked.strip())
+    if flaw != NOTHING_SEEN:
+        on_text(why)
     return Answer(
-        redact(why),
+        why,
         completion.model,
         truncated=completion.truncated,
         from_cache=completion.from_cache,
@@ -71,28 +110,26 @@ def can_correct(client: Client) -> bool:
     return (model_family(client.model(), client.settings.family), "correct") in FORMS
 
 
-def ask_for_correction(case: Case, client: Client, redact: Redact) -> Correction | None:
-    """Ask which line is wrong and how to correct it; None if the answer does not say.
+def ask_for_correction(case: Case, client: Client, redact: Redact) -> str:
+    """Ask for the function that is wrong, corrected; the code is empty if the answer has none.
 
     Raises a BackendError, or UnreadableAnswer if the answer is empty.
     """
     question = Question(case, redact)
     family = model_family(client.model(), client.settings.family)
-    completion = _ask(question, family, "correct", client, lambda _piece: None)
-    return parse_correction(completion.text)
+    completion = _ask(question, family, "correct", client)
+    return extract_code(completion.text, "python")
 
 
-def _ask(
-    question: Question, family: str, form: str, client: Client, on_text: OnText
-) -> Completion:
+def _ask(question: Question, family: str, form: str, client: Client, lead: str = "") -> Completion:
     # The answer counts, too: without room for it the server would cut the prompt.
     prompt = fit_prompt(
-        lambda parts: question.render(family, form, parts),
+        lambda parts: question.render(family, form, parts, lead),
         question.parts,
         client,
         MAX_PROMPT_TOKENS,
     )
-    return answer(prompt, FORMS[family, form].lead, client, on_text)
+    return answer(prompt, lead, client, lambda _piece: None)
 
 
 def preview_prompt(case: Case, settings: Settings, redact: Redact) -> Prompt:
@@ -100,8 +137,14 @@ def preview_prompt(case: Case, settings: Settings, redact: Redact) -> Prompt:
     # The form is guessed from the name: only a server knows the architecture.
     family = model_family(Model(model_name(settings), "", "", 0), settings.family)
     question = Question(case, redact)
+    change = checked_change(case)
+    form, lead = "explain", CAUSE
+    if change is not None:
+        lead = f"{redact(change.lead)}, because"
+    elif (family, "correct") in FORMS:
+        form, lead = "correct", ""
     return shorten_to_fit(
-        lambda parts: cap_answer(question.render(family, "explain", parts), settings),
+        lambda parts: cap_answer(question.render(family, form, parts, lead), settings),
         question.parts,
         lambda prompt: estimate(prompt.text) <= MAX_PROMPT_TOKENS,
     )
@@ -132,10 +175,21 @@ class Question:
         """All parts."""
         return "\n".join(self.parts)
 
-    def render(self, family: str, form: str, parts: Sequence[str]) -> Prompt:
+    def render(self, family: str, form: str, parts: Sequence[str], lead: str = "") -> Prompt:
         """Return the prompt of `parts`, the first of which is the case."""
         code = self._redact(code_by_file(parts[1:], self._places))
-        return render(family, form, code=code, case=parts[0])
+        prompt = render(family, form, lead=lead, code=code, case=parts[0])
+        if not lead:
+            return prompt
+        return replace(prompt, stop=(*SENTENCE_ENDS, *prompt.stop))
+
+    def names_what_was_seen(self, text: str) -> bool:
+        """Return whether an answer names code that is shown, or a value that was seen."""
+        words = set(_NAME.findall(" ".join(self.parts[1:]))) - _COMMON_WORDS
+        values = set(_VALUE.findall(self.parts[0]))
+        return not words.isdisjoint(_NAME.findall(text)) or not values.isdisjoint(
+            _VALUE.findall(text)
+        )
 
     def evidence(self) -> Evidence:
         """Return what an answer may refer to."""
@@ -148,34 +202,3 @@ class Question:
         for piece in self._pieces:
             lines.setdefault(piece.path, set()).update(range(piece.line, piece.last + 1))
         return Evidence("\n".join([*self.parts, *lines]), lines)
-
-
-class _AnswerStream:
-    """Marks an answer while it is written.
-
-    A JSON object or a fence is held back until the end, when its words are taken out of it.
-    """
-
-    def __init__(self, evidence: Evidence, on_text: OnText) -> None:
-        self._grounding = Grounding(evidence)
-        self._on_text = on_text
-        self._beginning: str | None = ""
-
-    def add(self, piece: str) -> None:
-        if self._beginning is None:
-            self._show(self._grounding.add(piece))
-            return
-        self._beginning += piece
-        text = self._beginning.lstrip()
-        if text and not text.startswith(("{", "`")):
-            self._show(self._grounding.add(self._beginning))
-            self._beginning = None
-
-    def end(self) -> None:
-        if self._beginning:
-            self._show(self._grounding.add(clean_answer(self._beginning)))
-        self._show(self._grounding.end())
-
-    def _show(self, text: str) -> None:
-        if text:
-            self._on_text(text)

@@ -10,7 +10,6 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.case_text import code_to_show
-from pytest_starcoder.explain.correction import Correction
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
@@ -77,12 +76,12 @@ class FixSession:
         self._best += fixes.passing[:1]
         return fixes
 
-    def try_correction(self, case: Case, correction: Correction) -> Fixes:
-        """Return the fixes of a case after trying what the model suggests."""
+    def try_correction(self, case: Case, code: str) -> Fixes:
+        """Return the fixes of a case after trying the functions in `code`, written by a model."""
         client = self._context.client
-        if self._stopped or client is None or REDACTED in correction.right:
+        if self._stopped or client is None or REDACTED in code:
             return NO_FIXES
-        edits = correction_edits(correction, code_to_show(case), self._context.sources)
+        edits = correction_edits(code, code_to_show(case), self._context.sources)
         if not edits:
             return NO_FIXES
         deadline = Deadline.after(self._settings.fix_timeout, "fix_timeout")
