@@ -14,6 +14,7 @@ from pytest_starcoder.model.backends import check_backend, make_backend
 from pytest_starcoder.model.backends.choice import PACKAGED_MODELS, choose, is_model_file
 from pytest_starcoder.model.backends.ollama import Ollama
 from pytest_starcoder.model.backends.packaged_model import PackagedModel, remove, size_text
+from pytest_starcoder.model.backends.prompt_states import remove_states
 from pytest_starcoder.settings import Settings, cache_folder
 from pytest_starcoder.text.display import printable
 
@@ -116,6 +117,7 @@ def _remove(name: str | None, cache: Path) -> None:
     path = model.path(cache)
     try:
         removed = remove(model, cache)
+        states = remove_states(cache)
     except OSError as exc:
         raise ConfigError(
             f"{path} cannot be removed ({os_reason(exc)}).", "Delete it yourself."
@@ -124,6 +126,8 @@ def _remove(name: str | None, cache: Path) -> None:
         print(printable(f"Removed {path} ({size_text(removed)})."))
     else:
         print(printable(f"There is no {path}."))
+    if states:
+        print(f"Removed the saved states of prompts ({size_text(states)}).")
     if model.is_installed():
         print("Its packages are still installed. To remove them:")
         print(_uninstall_command(model.packages))
