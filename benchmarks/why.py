@@ -1,13 +1,13 @@
 """Measures how often a model's `why` is true, on planted faults with labelled answers.
 
 The faults are those of benchmarks/why_labels.py. Each is explained under three conditions: with
-observations alone in the prompt, where the fix that was found is withheld; with that fix; and with
-the change that broke the test, which undoing it has shown. A statement is judged by its key words.
-Where nothing was checked, a model that follows instructions suggests a correction, and its statement
-is shown only if the tests pass with that.
+observations alone, where the fix that was found is withheld; with that fix; and with the change
+that broke the test, which undoing it has shown. A statement is judged by its key words. On
+observations alone, a model that follows instructions corrects a function, and its statement counts
+only if the tests pass with that.
 
-The model is the configured one, for example of STARCODER_MODEL=coder; what it was asked before comes
-from the cache. With `--keep`, the folder keeps the evidence, so that a second run only asks.
+The model is the configured one, for example of STARCODER_MODEL=coder; what it was asked before
+comes from the cache. The folder `--keep` keeps the evidence, so that a second run only asks.
 `--answers` writes every answer with its verdict, to be read by hand.
 """
 
@@ -54,7 +54,7 @@ MAX_SECONDS = 120
 
 @dataclass(frozen=True)
 class Judgement:
-    """An answer on one fault under one condition; `is_shown` is False if it is marked or dropped."""
+    """An answer on one fault under one condition; one marked or dropped is not `is_shown`."""
 
     fault: str
     condition: str
@@ -114,10 +114,7 @@ def cases_of(fault: LabelledFault, keep: Path) -> Iterator[tuple[str, Case]]:
 
 
 def _is_about(case: Case, test: str) -> bool:
-    for nodeid in case.cause.nodeids:
-        if test in (nodeid, nodeid.partition("[")[0]):
-            return True
-    return False
+    return any(test in (nodeid, nodeid.partition("[")[0]) for nodeid in case.cause.nodeids)
 
 
 def judge(fault: LabelledFault, condition: str, case: Case, client: Client) -> Judgement:

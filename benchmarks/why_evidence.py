@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Answer
+from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.explain.model_questions import ModelQuestions
 
 
@@ -23,9 +24,9 @@ def read_evidence(path: Path) -> list[Case]:
 def pytest_configure() -> None:
     cases: list[Case] = []
 
-    def ask(_self: ModelQuestions, case: Case, *_: object) -> Answer:
+    def ask(_self: ModelQuestions, case: Case, *_: object) -> tuple[Answer, Fixes | None]:
         cases.append(case)
         Path(os.environ["WHY_EVIDENCE"]).write_bytes(pickle.dumps(cases))
-        return Answer(note="saved")
+        return Answer(note="saved"), None
 
-    ModelQuestions.ask = ask  # type: ignore[method-assign]
+    ModelQuestions.ask = ask  # type: ignore[assignment,method-assign]

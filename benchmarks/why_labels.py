@@ -1,8 +1,9 @@
 """Reads the cases of the benchmark `why`: small projects with a planted fault, and key words.
 
-Each file of `benchmarks/why_cases` is one case in TOML. `[files]` is the project without the fault;
-in `file`, the text `right` becomes `faulty`, and then `test` fails. A true answer matches each of the
-regular expressions `must` and none of `must_not`. `true` and `false` are answers to check them with.
+Each file of `benchmarks/why_cases` is one case in TOML. `[files]` is the project without the
+fault; in `file`, the text `right` becomes `faulty`, and then `test` fails. A true answer matches
+each of the regular expressions `must` and none of `must_not`. `true` and `false` are answers to
+check them with.
 """
 
 from __future__ import annotations

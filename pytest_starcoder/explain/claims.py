@@ -16,7 +16,7 @@ from pytest_starcoder.explain.grounding import Evidence, Grounding
 MAX_WORDS = 40
 
 PURE_FUNCTIONS = frozenset(
-    "abs bool divmod float hash int len list max min ord repr round set sorted str sum tuple".split()
+    "abs bool divmod float int len list max min ord repr round set sorted str sum tuple".split()
 )
 """Builtins whose calls with constants are computed."""
 

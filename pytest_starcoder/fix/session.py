@@ -14,6 +14,7 @@ from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.neighbours import spread
+from pytest_starcoder.explain.question import can_correct
 from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
 from pytest_starcoder.fix.corrections import correction_edits
@@ -119,8 +120,8 @@ class FixSession:
         client = self._context.client
         if fixes.passing or self._stopped or client is None:
             return fixes
-        if case.cause.first.phase != "call" or not fixes.tried:
-            return fixes
+        if case.cause.first.phase != "call" or not fixes.tried or can_correct(client):
+            return fixes  # a model that can correct a function is asked for that, later
         proposed = self._try_proposals(case, client, deadline, more_tests)
         if not proposed.passing:
             return fixes
