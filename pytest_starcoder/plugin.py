@@ -33,6 +33,10 @@ SETTINGS = {
     "temperature": "sampling temperature",
     "max_tokens": "maximum number of tokens per answer",
     "threads": "threads of the embedded backend; 0 means one for each core",
+    "gpu_layers": (
+        "layers of the model that the embedded backend puts on a GPU: a number, or auto (as many "
+        "as fit)"
+    ),
     "cache": "on, off or the absolute path of a folder",
     "causes": "maximum number of causes sent to the model per run",
     "replay": "run failing tests and their neighbours again to trace them",

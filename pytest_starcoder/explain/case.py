@@ -15,6 +15,7 @@ from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.causes import cause_order, group_causes
 from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.excerpt import (
+    CHANGE_ROOM,
     NARROW_ROOM,
     Excerpt,
     Room,
@@ -63,6 +64,7 @@ class Case:
 
     `ranked` are lines, the most suspicious first; `scores` are the scores of those that ran;
     `changed` are sentences on executed lines with uncommitted changes or changes on the branch.
+    `changed_code` is the code around the fix, or around the change that broke the test.
     """
 
     cause: Cause
@@ -74,6 +76,13 @@ class Case:
     fix: Fix | None = None
     changed: tuple[str, ...] = ()
     breakage: Breakage = NO_BREAKAGE
+    changed_code: tuple[Excerpt, ...] = ()
+
+    def with_fix(self, fix: Fix, sources: SourceFiles) -> Case:
+        """Return the case with a fix, and the code that it changes."""
+        lines = [(edit.path, edit.line) for edit in fix.edits]
+        code = self.changed_code or _code_around(lines, sources)
+        return dataclasses.replace(self, fix=fix, changed_code=code)
 
 
 def build_cases(
@@ -155,8 +164,20 @@ def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFile
             first[line] = by_line.get(line, new)
     others = [suspect for line, suspect in by_line.items() if line not in first]
     suspects = [*first.values(), *others][:MAX_SUSPECTS]
-    # The sentence on changed lines says less than what undoing them has shown.
-    return dataclasses.replace(case, suspects=tuple(suspects), changed=(), breakage=breakage)
+    return dataclasses.replace(
+        case,
+        suspects=tuple(suspects),
+        changed=(),  # a sentence on them says less than what undoing them has shown
+        breakage=breakage,
+        changed_code=_code_around(
+            [(piece.path, piece.shown_line) for piece in breakage.pieces], sources
+        ),
+    )
+
+
+def _code_around(lines: Sequence[Line], sources: SourceFiles) -> tuple[Excerpt, ...]:
+    scores = dict.fromkeys(lines, 1.0)
+    return tuple(select_excerpts(lines, scores, sources, room=CHANGE_ROOM))
 
 
 def _join_causes(causes: Sequence[Cause]) -> Cause:

@@ -15,9 +15,6 @@ from pytest_starcoder.source.lines import split, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
-SHORT_FUNCTION = 8
-"""Maximum number of lines of a function that is shown in full."""
-
 MAX_WIDTH = 200
 """Maximum number of characters of one line."""
 
@@ -30,13 +27,15 @@ class Room:
     """Limits on the code that is shown, in characters.
 
     Lines are added up to `minimum`, and up to `maximum` if their score is at least `ratio` of the
-    best one. Lines that share words with the test get `related` characters more.
+    best one. Lines that share words with the test get `related` characters more. Functions of up
+    to `function` lines are shown in full.
     """
 
     minimum: int
     ratio: float
     maximum: int
     related: int
+    function: int = 8
 
 
 NARROW_ROOM = Room(900, 0.9, 1100, 250)
@@ -46,6 +45,10 @@ WIDE_ROOM = Room(4500, 0.3, 4800, 500)
 
 On the seeded edits of benchmarks/ranking.py, half of those lines were a consequence of the fault.
 """
+
+
+CHANGE_ROOM = Room(1200, 0.9, 1500, 0, function=16)
+"""Room for the code around a change that is known to matter."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def select_excerpts(
 ) -> list[Excerpt]:
     """Return the code around the `ranked` lines, and around some of the `related` ones."""
     threshold = room.ratio * _best_score(ranked, scores)
-    selection = _Selection(sources)
+    selection = _Selection(sources, room.function)
     for line in ranked:
         limit = room.maximum if scores.get(line, 0.0) >= threshold else room.minimum
         if not selection.add(line, limit):
@@ -117,8 +120,9 @@ def _best_score(ranked: Sequence[Line], scores: Mapping[Line, float]) -> float:
 class _Selection:
     """Lines to show, by unit; `size` is their number of characters."""
 
-    def __init__(self, sources: SourceFiles) -> None:
+    def __init__(self, sources: SourceFiles, short_function: int) -> None:
         self._sources = sources
+        self._short_function = short_function
         self._lines: dict[tuple[str, Unit], set[int]] = {}
         self.size = 0
 
@@ -132,7 +136,7 @@ class _Selection:
         lines = self._lines.get((path, unit), set())
         if number in lines:
             return True
-        added = _context(source, unit, number) - lines
+        added = _context(source, unit, number, self._short_function) - lines
         size = self.size
         for text in _render(source, unit, added):
             size += len(text) + 1
@@ -151,10 +155,10 @@ class _Selection:
         return excerpts
 
 
-def _context(source: str, unit: Unit, line: int) -> set[int]:
+def _context(source: str, unit: Unit, line: int, short_function: int) -> set[int]:
     """Return the lines to show with a line: a short unit, or else its head and the statement."""
     lines = set(unit.classes)
-    if unit.last - unit.first < SHORT_FUNCTION:
+    if unit.last - unit.first < short_function:
         return lines.union(range(unit.first, unit.last + 1))
     # A long statement, such as a table, is shown in part.
     first, last = statement_at(source, line)

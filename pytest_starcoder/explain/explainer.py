@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
@@ -31,7 +32,7 @@ from pytest_starcoder.explain.fix_interface import (
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
-from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
+from pytest_starcoder.explain.question import preview_prompt
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.explain.undo_interface import MakeUndoSearch, UndoContext
@@ -145,11 +146,12 @@ class Explainer:
     def _ask_about(
         self, all_cases: Sequence[Case], search: FixSearch, conversation: ModelQuestions
     ) -> list[Explanation]:
-        shared = shared_code(all_cases)
         explanations = []
         for evidence, case in self._explain_each(all_cases, search):
-            answer = conversation.ask(case, shared[file_of_cause(case)])
+            answer, fixes = conversation.ask(case, partial(search.try_correction, case))
             explanation = complete(evidence, answer)
+            if fixes is not None:
+                explanation = replace(explanation, fixes=with_texts(fixes, self._hooks.redact))
             self._show_tests(explanation)
             self._hooks.report_explanation(explanation)
             explanations.append(explanation)
@@ -159,12 +161,10 @@ class Explainer:
         """Write the prompts instead of asking a model."""
         all_cases = self._gather_evidence()
         self._show_heading(all_cases)
-        shared = shared_code(all_cases)
         search = self._search_fixes(all_cases, client=None)
         explanations: list[Explanation] = []
         for evidence, case in self._explain_each(all_cases, search):
-            code = shared[file_of_cause(case)]
-            prompt = preview_prompt(case, self._settings, self._hooks.redact, code)
+            prompt = preview_prompt(case, self._settings, self._hooks.redact)
             size = f"{len(prompt.text)} characters would be sent:"
             self._section.say("why", f"{SHOW_PROMPT}. {size}")
             number = len(explanations) + 1
@@ -294,8 +294,10 @@ class Explainer:
             # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
-            best = fixes.passing[0] if fixes.passing else None
-            yield replace(explanation, fixes=redacted), replace(case, fix=best)
+            fixed = case
+            if fixes.passing:
+                fixed = case.with_fix(fixes.passing[0], self._session.sources)
+            yield replace(explanation, fixes=redacted), fixed
 
     def _show_heading(self, all_cases: Sequence[Case], place: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")

@@ -57,6 +57,9 @@ class FixSearch(Protocol):
     def find(self, case: Case) -> Fixes:
         """Return the fixes of a case; a KeyboardInterrupt ends all further searches."""
 
+    def try_correction(self, case: Case, code: str) -> Fixes:
+        """Return the fixes of a case after trying the functions in `code`, written by a model."""
+
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
         """Write the best fix of each case, and answers as tests; return messages."""
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.excerpt import Excerpt
+from pytest_starcoder.explain.checked_change import checked_change
 from pytest_starcoder.explain.explanation import Answer
+from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.explain.prefetch import PrefetchedAnswers
-from pytest_starcoder.explain.question import ask_why
+from pytest_starcoder.explain.question import (
+    NOTHING_SEEN,
+    ask_for_correction,
+    ask_why,
+    can_correct,
+)
 from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
+
+TryCorrection = Callable[[str], Fixes]
+"""Runs the tests of a cause with functions that a model has rewritten."""
 
 MAX_UNANSWERED = 2
 """Number of causes in a row without an answer after which no more are asked about."""
@@ -104,36 +114,77 @@ class ModelQuestions:
             return ""
         return f"{self._client.outage.message} The answers are those it gave before."
 
-    def ask(self, case: Case, shared: Sequence[Excerpt]) -> Answer:
-        """Ask why a cause fails, and write the answer while it arrives."""
-        # The child asked about the first failure it saw, which may not be the first here.
-        for nodeid in case.cause.nodeids:
-            answer = self._prefetched.by_nodeid.get(nodeid)
-            if answer is not None:
-                self._section.stream(answer.why)
-                self._end_answer(answer)
-                return answer
+    def ask(self, case: Case, try_correction: TryCorrection) -> tuple[Answer, Fixes | None]:
+        """Ask why a cause fails, and write the answer.
+
+        Where nothing is checked, the model may suggest a correction instead: then the fixes are
+        what trying it has shown.
+        """
+        prefetched = self._prefetched_answer(case)
+        if prefetched is not None:
+            self._section.stream(prefetched.why)
+            self._end_answer(prefetched)
+            return prefetched, None
         if self._client is None or self._refusal:
-            return self._refuse()
+            return self._refuse(), None
         limit = self._client.settings.causes
         if self._questions >= limit:
             self._refusal = (
                 f"not asked: the setting causes is {limit}. "
                 "Ask about more with --starcoder-causes=N."
             )
-            return self._refuse()
+            return self._refuse(), None
+        is_explained = checked_change(case) is not None
+        if case.fix is not None and not is_explained:
+            return self._withhold("other fixes may be right as well"), None
         self._questions += 1
         try:
-            with self._section.status("why", f"asking {self.model}"):
-                answer = ask_why(case, self._client, self._section.stream, self._redact, shared)
+            if not is_explained and can_correct(self._client):
+                return self._ask_for_correction(case, self._client, try_correction)
+            return self._ask_why(case, self._client), None
         # Whatever happens, the other causes are reported.
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001
             note = self._report_error(exc)
             self._consider_stopping(exc, self._client)
-            return Answer(note=note)
+            return Answer(note=note), None
+
+    def _prefetched_answer(self, case: Case) -> Answer | None:
+        """Return the answer from while the tests ran; it knows nothing that was checked since."""
+        if checked_change(case) is not None:
+            return None
+        # The child asked about the first failure it saw, which may not be the first here.
+        for nodeid in case.cause.nodeids:
+            if nodeid in self._prefetched.by_nodeid:
+                return self._prefetched.by_nodeid[nodeid]
+        return None
+
+    def _ask_why(self, case: Case, client: Client) -> Answer:
+        with self._section.status("why", f"asking {self.model}"):
+            answer = ask_why(case, client, self._section.stream, self._redact)
         self._unanswered = 0
+        if answer.flaw == NOTHING_SEEN:
+            return self._withhold(f"what {self.model} says {answer.flaw}")
         self._end_answer(answer)
         return answer
+
+    def _ask_for_correction(
+        self, case: Case, client: Client, try_correction: TryCorrection
+    ) -> tuple[Answer, Fixes | None]:
+        """Show the reason for a correction only if the tests pass with it."""
+        with self._section.status("why", f"asking {self.model}"):
+            correction = ask_for_correction(case, client, self._redact)
+        self._unanswered = 0
+        fixes = try_correction(correction)
+        if not fixes.passing:
+            return self._withhold(f"the test fails with what {self.model} suggests, too"), None
+        self._section.show_fixes(fixes)
+        case = replace(case, fix=fixes.passing[0])
+        return self._ask_why(case, client), fixes
+
+    def _withhold(self, reason: str) -> Answer:
+        note = f"none shown: {reason}"
+        self._section.say("why", note)
+        return Answer(note=note)
 
     def _end_answer(self, answer: Answer) -> None:
         """End the answer with the name of the model, and with what limits its worth."""

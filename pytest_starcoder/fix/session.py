@@ -9,17 +9,21 @@ from dataclasses import replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.case_text import code_to_show
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.neighbours import spread
+from pytest_starcoder.explain.question import can_correct
 from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
+from pytest_starcoder.fix.corrections import correction_edits
 from pytest_starcoder.fix.edit_sites import PlaceFinder
 from pytest_starcoder.fix.laboratory import Laboratory, PytestLaboratory
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.fix.search import EditSearch, Query, Suite
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.text.node_ids import file_of
@@ -73,6 +77,20 @@ class FixSession:
         self._best += fixes.passing[:1]
         return fixes
 
+    def try_correction(self, case: Case, code: str) -> Fixes:
+        """Return the fixes of a case after trying the functions in `code`, written by a model."""
+        client = self._context.client
+        if self._stopped or client is None or REDACTED in code:
+            return NO_FIXES
+        edits = correction_edits(code, code_to_show(case), self._context.sources)
+        if not edits:
+            return NO_FIXES
+        deadline = Deadline.after(self._settings.fix_timeout, "fix_timeout")
+        more_tests = self._more_failing_tests(case)
+        fixes = self._try_edits(case, deadline, more_tests, edits, client.model().name)
+        self._best += fixes.passing[:1]
+        return fixes
+
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
         """Write the best fix of each case, and answers as tests; return messages."""
         root = self._context.launch.root
@@ -102,8 +120,8 @@ class FixSession:
         client = self._context.client
         if fixes.passing or self._stopped or client is None:
             return fixes
-        if case.cause.first.phase != "call" or not fixes.tried:
-            return fixes
+        if case.cause.first.phase != "call" or not fixes.tried or can_correct(client):
+            return fixes  # a model that can correct a function is asked for that, later
         proposed = self._try_proposals(case, client, deadline, more_tests)
         if not proposed.passing:
             return fixes

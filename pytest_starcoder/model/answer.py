@@ -35,10 +35,15 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
 
     completion = client.complete(prompt, pass_on)
     words = clean(completion.text)
+    if lead and prompt.chat:
+        # Some servers send the lead back, and some models repeat it.
+        words = words.lstrip().removeprefix(lead)
     if not words.strip():
         raise UnreadableAnswer(
             f"{completion.model} returned an empty answer.", "Another model may do better."
         )
+    if lead and not words[0].isspace():
+        words = f" {words}"
     text = lead + words.rstrip() if lead else words.strip()
     return replace(completion, text=text)
 

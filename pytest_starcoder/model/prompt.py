@@ -15,7 +15,8 @@ class Prompt:
     which the answer ends; those that are special tokens of the model are in `stop_tokens`.
     `max_tokens` limits the answer. `schema` is a JSON schema for the answer, for servers that
     can enforce one. With `chat`, the text is a message that the server puts into the template
-    of its chat model. `likelihood` asks how likely the answer was. `temperature` overrides the
+    of its chat model, and `lead` is the beginning of the answer, after which the model goes on.
+    `likelihood` asks how likely the answer was. `temperature` overrides the
     setting. Several answers to the same question differ in `seed`. `top_k` is the number of
     tokens from which each one is chosen, 0 for all, on servers that know it.
     """
@@ -26,6 +27,7 @@ class Prompt:
     schema: Mapping[str, Any] | None = None
     stop_tokens: tuple[str, ...] = ()
     chat: bool = False
+    lead: str = ""
     likelihood: bool = False
     temperature: float | None = None
     seed: int = 1

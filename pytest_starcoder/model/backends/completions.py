@@ -40,7 +40,7 @@ def request_body(
         "top_p": 0.95,
     }
     if prompt.chat:
-        body["messages"] = [{"role": "user", "content": prompt.text}]
+        body["messages"] = _messages(prompt)
     else:
         body["prompt"] = prompt.text
     if prompt.likelihood:
@@ -50,6 +50,13 @@ def request_body(
     if stops:
         body["stop"] = stops
     return body
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    messages = [{"role": "user", "content": prompt.text}]
+    if prompt.lead:
+        messages.append({"role": "assistant", "content": prompt.lead})
+    return messages
 
 
 def complete(

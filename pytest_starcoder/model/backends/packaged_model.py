@@ -59,6 +59,11 @@ class PackagedModel:
         """Return the place of the joined file, which may not exist yet."""
         return cache / self.setting / self.file_name
 
+    def was_checked(self, cache: Path) -> bool:
+        """Return whether the joined file is there and was hashed before."""
+        path = self.path(cache)
+        return path.is_file() and _record_path(path).is_file()
+
     def is_installed(self) -> bool:
         """Return whether all its packages are installed."""
         try:

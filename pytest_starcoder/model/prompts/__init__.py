@@ -114,7 +114,8 @@ _FORMS_BY_FAMILY = {
         "test": Form(_FENCE, _END, 400),
     },
     "chat": {
-        "explain": Form(max_tokens=200),
+        "explain": Form(max_tokens=120),
+        "correct": Form(("\n```\n",), max_tokens=300),
         "ask": Form(),
         "code": Form(),
         "describe": Form(max_tokens=300),
@@ -186,26 +187,31 @@ def fill_format(model: Model, chosen: str = "auto") -> str:
     return model.fill
 
 
-def render(family: str, form: str, **parts: str) -> Prompt:
-    """Fill `parts` into a form. Their special tokens are neutralized, those of the form stay."""
+def render(family: str, form: str, *, lead: str | None = None, **parts: str) -> Prompt:
+    """Fill `parts` into a form. Their special tokens are neutralized, those of the form stay.
+
+    The answer goes on after `lead`, by default that of the form.
+    """
     shape = FORMS[family, form]
+    lead = shape.lead if lead is None else neutralize(lead)
     texts = {name: neutralize(text) for name, text in parts.items()}
     if family == "starcoder2-instruct":
         # A chat model is asked for findings as JSON, so the review has a form of its own.
         owner = family if form == "review" else "chat"
         instruction = _template(owner, form).substitute(texts)
-        opening = shape.lead
+        opening = lead
         if shape.stop == _FENCE:
             opening = f"```{texts['language']}\n{texts.get('opening', '')}"
         text = _template(family, "frame").substitute(instruction=instruction, opening=opening)
     else:
-        text = _template(family, form).substitute(texts, lead=shape.lead)
+        text = _template(family, form).substitute(texts, lead=lead)
     return Prompt(
         text,
         stop=shape.stop,
         max_tokens=shape.max_tokens,
         stop_tokens=shape.stop_tokens,
         chat=family == "chat",
+        lead=lead if family == "chat" else "",
     )
 
 
