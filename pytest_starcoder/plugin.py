@@ -119,6 +119,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(StarcoderHooks)
 
 
+def _commit_name(text: str) -> str:
+    """Return the value of --starcoder-since, which an empty variable in a script leaves empty."""
+    if not text:
+        raise pytest.UsageError(
+            "--starcoder-since is empty. Set it to a commit, branch or tag, or remove it."
+        )
+    return text
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("starcoder", "StarCoder: why a test failed")
     group.addoption(
@@ -155,6 +164,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--starcoder-since",
         metavar="REF",
+        type=_commit_name,
         help="Explain every failure, and look for what broke it among the changes since this "
         "commit, branch or tag",
     )
