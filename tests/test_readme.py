@@ -35,7 +35,9 @@ def stable(output: str) -> str:
     output = re.sub(r"\d+\.\d+( s| a second)\b", r"N\1", output)
     output = re.sub(r"\b(kernel|audit)\b", "LEVEL", output)
     output = re.sub(r"gemma-3-270m|qwen2\.5-coder-1\.5b-instruct", "MODEL", output)
-    output = re.sub(r"^( +why +).*?\(MODEL,\s+a\s+guess.*?\)$", r"\1WORDS", output, flags=re.S | re.M)
+    output = re.sub(
+        r"^( +why +).*?\(MODEL,\s+a\s+guess.*?\)$", r"\1WORDS", output, flags=re.S | re.M
+    )
     # Names of models differ in length, and so does where a line ends.
     notice = r"`why` is a guess.*?observed\."
     output = re.sub(notice, lambda match: " ".join(match[0].split()), output, flags=re.S)

@@ -40,8 +40,8 @@ MAX_WAIT_SECONDS = 600.0
 class PackagedModel:
     """A model that an extra installs.
 
-    `setting` is the value of the setting `model`, and the name of the folder in the cache.
-    `extra` installs it. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
+    `setting` is the value of the setting `model`, and the name of the folder in the cache. `extra`
+    installs it. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
     and raises ImportError if a package is missing. `notice` is written before they are joined.
     """
 
