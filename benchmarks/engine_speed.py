@@ -22,7 +22,6 @@ from typing import Any
 
 import requests
 
-from benchmarks.prefill import MODULE
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.model.backends.cpu_cores import count_cores
@@ -30,6 +29,34 @@ from pytest_starcoder.model.backends.embedded import WINDOW, Embedded
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.settings import Settings
+
+MODULE = """
+RATES = {"EUR": 1.0, "USD": "1.08"}
+
+
+def mean(values):
+    return sum(values) / (len(values) - 1)
+
+
+def total(items, currency="EUR"):
+    amount = 0
+    for _name, price, quantity in items:
+        amount += price * quantity * RATES[currency]
+    return amount
+
+
+def quantity(text):
+    parts = text.split("x")
+    return int(parts[1])
+
+
+def cheapest(items):
+    best = None
+    for name, price, _quantity in items:
+        if best is None or price > best[1]:
+            best = name, price
+    return best[0]
+"""
 
 PLAIN = (f"{MODULE}\nWhat does this module do? Describe it for a newcomer in three sentences.", 40)
 QUOTING = (f"{MODULE}\nRepeat the functions `mean` and `total` exactly, in a code block.", 80)

@@ -66,8 +66,8 @@ FIGURES: Mapping[str, Figures] = {
     "review_lines_demo": Figures("review_lines", "FAULTY RIGHT --backend embedded --model demo"),
     "staged_commits": Figures("staged_commits", "REPOSITORIES"),
     "redaction": Figures("redaction"),
-    "prefill": Figures("prefill"),
     "engine_speed": Figures("engine_speed", "MODEL"),
+    "why": Figures("why"),
     "demo": Figures("demo"),
 }
 
