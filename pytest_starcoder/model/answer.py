@@ -41,7 +41,7 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
         raise UnreadableAnswer(
             f"{completion.model} returned an empty answer.", "Another model may do better."
         )
-    if lead and not words[0].isspace():
+    if lead and prompt.chat and not words[0].isspace():
         words = f" {words}"
     text = lead + words.rstrip() if lead else words.strip()
     return replace(completion, text=text)
