@@ -71,14 +71,15 @@ def _explain(
     """Let the model go on after the lead, which is true."""
     family = model_family(client.model(), client.settings.family)
     on_text(lead)
-    completion = _ask(question, family, "explain", client, f"{lead}, because")
-    clause = redact(" ".join(completion.text.removeprefix(lead).split())).rstrip(". ")
+    opening = f"{lead}, because"
+    completion = _ask(question, family, "explain", client, opening)
+    clause = redact(" ".join(completion.text.removeprefix(opening).split())).rstrip(". ")
     objection = _objection(clause, completion, question)
     if objection:
         on_text(".")
         return Answer(f"{lead}.", note=f"what {completion.model} adds {objection}")
-    on_text(f"{clause}.")
-    return Answer(f"{lead}{clause}.", completion.model, from_cache=completion.from_cache)
+    on_text(f", because {clause}.")
+    return Answer(f"{opening} {clause}.", completion.model, from_cache=completion.from_cache)
 
 
 def _objection(clause: str, completion: Completion, question: Question) -> str:

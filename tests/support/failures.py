@@ -21,7 +21,7 @@ class MemoryBackend:
     `before_answer` is called before each answer, and may raise.
     """
 
-    answer: tuple[str, ...] = (" the divisor", " is one too small.")
+    answer: tuple[str, ...] = (" the divisor", " is 2, one too small.")
     architecture: str = "starcoder2"
     window: int = 16384
     truncated: bool = False
