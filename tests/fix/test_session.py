@@ -198,6 +198,16 @@ def test_correction_that_fails() -> None:
     assert (fixes.passing, fixes.tried) == ((), 1)
 
 
+def test_correction_keeps_assertions() -> None:
+    source = "def label(n):\n    assert n > 5\n    return 'few'\n"
+    laboratory = FakeLaboratory(source, {FIRST: "label(3) == 'few'"})
+    excerpt = Excerpt("shop.py", 1, source, frozenset((1, 2, 3)))
+    case = replace(case_of(source, [FIRST]), excerpts=(excerpt,))
+    context = context_of(laboratory, [case], client=client_of(lambda _: ""))
+    fixes = FixSession(context, laboratory).try_correction(case, "def label(n):\n    return 'few'")
+    assert (fixes.passing, laboratory.tried) == ((), [])
+
+
 @pytest.mark.parametrize(
     ("code", "changes"),
     [
