@@ -21,6 +21,10 @@ DATA: Mapping[str, tuple[str, str]] = {
     "REPOSITORIES": ("repositories/*", "clones of click, express, fzf and ripgrep, from GitHub"),
     "REAL_BUGS": ("realbugs", "real bugs, each among other uncommitted changes of its project"),
     "BUG_LIST": ("realbugs.json", "the list of these bugs"),
+    "MODEL": (
+        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        "the file of the extra coder, which is in the cache after its first use",
+    ),
     "RIVALS": ("rivals", "a folder for the environments of rivals; created if missing"),
 }
 """Placeholders in the arguments: a path in the folder of `--data`, and a description."""
@@ -62,7 +66,8 @@ FIGURES: Mapping[str, Figures] = {
     "review_lines_demo": Figures("review_lines", "FAULTY RIGHT --backend embedded --model demo"),
     "staged_commits": Figures("staged_commits", "REPOSITORIES"),
     "redaction": Figures("redaction"),
-    "prefill": Figures("prefill"),
+    "engine_speed": Figures("engine_speed", "MODEL"),
+    "why": Figures("why"),
     "demo": Figures("demo"),
 }
 

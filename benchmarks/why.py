@@ -120,7 +120,7 @@ def _is_about(case: Case, test: str) -> bool:
 def judge(fault: LabelledFault, condition: str, case: Case, client: Client) -> Judgement:
     """Ask about a fault, and judge the answer."""
     started = time.monotonic()
-    client.allow(MAX_SECONDS)
+    client.allow(10 * MAX_SECONDS)
     text, is_shown = "", False
     try:
         if condition == "alone" and can_correct(client):

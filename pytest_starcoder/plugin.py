@@ -33,6 +33,10 @@ SETTINGS = {
     "temperature": "sampling temperature",
     "max_tokens": "maximum number of tokens per answer",
     "threads": "threads of the embedded backend; 0 means one for each core",
+    "gpu_layers": (
+        "layers of the model that the embedded backend puts on a GPU: a number, or auto (as many "
+        "as fit)"
+    ),
     "cache": "on, off or the absolute path of a folder",
     "causes": "maximum number of causes sent to the model per run",
     "replay": "run failing tests and their neighbours again to trace them",
@@ -115,6 +119,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(StarcoderHooks)
 
 
+def _commit_name(text: str) -> str:
+    """Return the value of --starcoder-since, which an empty variable in a script leaves empty."""
+    if not text:
+        raise pytest.UsageError(
+            "--starcoder-since is empty. Set it to a commit, branch or tag, or remove it."
+        )
+    return text
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("starcoder", "StarCoder: why a test failed")
     group.addoption(
@@ -151,6 +164,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--starcoder-since",
         metavar="REF",
+        type=_commit_name,
         help="Explain every failure, and look for what broke it among the changes since this "
         "commit, branch or tag",
     )

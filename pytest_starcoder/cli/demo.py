@@ -13,11 +13,13 @@ from pathlib import Path
 
 from pytest_starcoder import interpreter
 from pytest_starcoder.model.backends import make_backend
+from pytest_starcoder.model.backends.coder_model import CODER
+from pytest_starcoder.model.backends.demo_model import DEMO
 from pytest_starcoder.settings import Settings
 
 COMMAND = ("pytest", "--starcoder-explain", "--starcoder-backend=embedded")
 
-HELP = "Explain the failures of a small broken project with the demo model"
+HELP = "Explain the failures of a small broken project with a model that pip installed"
 
 INTRODUCTIONS = {
     "demo": (
@@ -46,7 +48,7 @@ def run(_arguments: argparse.Namespace) -> int:
     """
     model = os.environ.get("STARCODER_MODEL", "")
     if model not in INTRODUCTIONS:
-        model = "demo"
+        model = _installed_model()
     print(INTRODUCTIONS[model], flush=True)
     make_backend(Settings(backend="embedded", model=model)).close()
     project = Path(tempfile.mkdtemp(prefix="starcoder-demo-"))
@@ -65,3 +67,10 @@ def run(_arguments: argparse.Namespace) -> int:
     print("Fix pricing.py there, and run the tests again:")
     print(f"cd {project} && {shlex.join(command)}")
     return 0 if status == 1 else 1
+
+
+def _installed_model() -> str:
+    """Return the best model whose extra is installed, and the best one if none is."""
+    if not CODER.is_installed() and DEMO.is_installed():
+        return DEMO.setting
+    return CODER.setting

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_settings
+from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer, os_reason
 from pytest_starcoder.files import replace_file
 from pytest_starcoder.model.backends import check_backend, make_backend
@@ -93,6 +94,7 @@ def _check_model(client: Client, choice: Choice) -> None:
     if holes != kind:
         _show("holes", f"are filled with the {holes} format")
     _show("window", f"{model.window} tokens")
+    _show_hardware(client)
     _show(
         "test", f"asked to continue {TEST_PROMPT!r} (slower the first time, while the model loads)"
     )
@@ -107,6 +109,18 @@ def _check_model(client: Client, choice: Choice) -> None:
     tokens = completion.completion_tokens
     speed = tokens / max(seconds, 0.001)
     _show("speed", f"{tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, including loading")
+
+
+def _show_hardware(client: Client) -> None:
+    """Show what the embedded engine runs on; of a server nothing is known."""
+    from pytest_starcoder.model.backends.embedded import Embedded
+
+    if not isinstance(client.backend, Embedded):
+        return
+    hardware = client.backend.hardware(Deadline.after(client.settings.timeout))
+    _show("runs with", hardware.describe())
+    if instruction_sets := hardware.instruction_sets():
+        _show("instruction sets", instruction_sets)
 
 
 def _run_deep_check(settings: Settings, file: Path) -> None:

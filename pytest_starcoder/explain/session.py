@@ -7,6 +7,7 @@ Nothing here changes an outcome: errors become complaints.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
     from pytest_starcoder.explain.undo_interface import MakeUndoSearch
+    from pytest_starcoder.model.backends.warm_engine import WarmEngine
     from pytest_starcoder.session.passed_commits import PassedCommits
     from pytest_starcoder.source.conventions import Conventions
 
@@ -226,6 +228,8 @@ class ExplainPlugin:
         self._started = time.time()
         self._interrupted = False
         self._prefetch: Prefetch | None = None
+        self._warm_engine: WarmEngine | None = None
+        self._was_warmed_up = False
         self._outputs: ReportOutputs | None = None
         self._since: str = config.getoption("starcoder_since") or ""
         self._settings: Settings | StarcoderError
@@ -280,6 +284,8 @@ class ExplainPlugin:
     def pytest_unconfigure(self) -> None:
         if self._prefetch is not None:
             self._prefetch.close()
+        if self._warm_engine is not None:
+            self._warm_engine.close()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
@@ -362,6 +368,28 @@ class ExplainPlugin:
             self._prefetch.add(failure)
 
     @pytest.hookimpl
+    def pytest_runtest_logfinish(self) -> None:
+        # Not with the report: a file system that the test has replaced is back only now.
+        if self._failures and not self._was_warmed_up:
+            self._was_warmed_up = True
+            self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Let the embedded engine load its model while the other tests run."""
+        settings = self._settings
+        if isinstance(settings, StarcoderError) or settings.backend == "none":
+            return
+        if self._prefetch is not None or not settings.causes:
+            return
+        if self._shows_only_breakages() or self._config.getoption("starcoder_show_prompt"):
+            return
+        # What is wrong is reported where the model is asked.
+        with contextlib.suppress(Exception):
+            from pytest_starcoder.model.backends.warm_engine import WarmEngine
+
+            self._warm_engine = WarmEngine.start(settings)
+
+    @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # After collection errors, --maxfail or -x, pytest and xdist raise exceptions of this name.
         self._interrupted = type(excinfo.value).__name__ != "Interrupted"
@@ -415,6 +443,7 @@ class ExplainPlugin:
         from pytest_starcoder.explain.explanation import Report
         from pytest_starcoder.explain.fix_interface import WriteOptions
         from pytest_starcoder.explain.terminal_section import TerminalSection
+        from pytest_starcoder.model.client import Client
         from pytest_starcoder.session.terminal import TerminalQuestions
 
         if not self._failures:
@@ -433,6 +462,7 @@ class ExplainPlugin:
             self._hooks,
             self._make_fix_search,
             self._make_undo_search,
+            self._warm_engine.make_client if self._warm_engine else Client.from_settings,
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()

@@ -81,7 +81,8 @@ class GenerationJob:
         finally:
             if client:
                 client.close()
-        return replace(generated, remark=generated.remark or remark)
+        fallback = client.fallback_note if client else ""
+        return replace(generated, remark=generated.remark or remark, fallback=fallback)
 
     def _drafts(self) -> list[Draft]:
         """Return the drafts that need no model, and learn the secrets of the files."""

@@ -146,7 +146,9 @@ def _model_line(generated: Generated) -> Iterator[str]:
 
 
 def _remarks(generated: Generated) -> Iterator[str]:
-    """Yield sentences on what was not tried."""
+    """Yield sentences on what was not tried, or was asked of another model."""
+    if generated.fallback and generated.model:
+        yield generated.fallback
     if generated.over:
         yield f"Incomplete: {generated.over}."
     if generated.remark:

@@ -109,6 +109,7 @@ class Generated:
         level: The sandbox in force.
         note: Why nothing was generated at all.
         remark: Why no model was asked, or why it was asked no further.
+        fallback: Why another model was asked than the usual one.
         over: What ended the run early.
         model: The model that was asked, if any.
     """
@@ -122,6 +123,7 @@ class Generated:
     level: str = ""
     note: str = ""
     remark: str = ""
+    fallback: str = ""
     over: str = ""
     model: str = ""
 

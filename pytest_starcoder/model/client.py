@@ -47,6 +47,11 @@ class Client:
         self._model: Model | None = None
         self._session: Deadline | None = None
 
+    @property
+    def fallback_note(self) -> str:
+        """The sentences for a person about `fallback`; empty if there is none."""
+        return f"Ollama was not used. {self.fallback}" if self.fallback else ""
+
     @classmethod
     def from_settings(cls, settings: Settings) -> Client:
         """Make a client. Raises ConfigError, or BackendUnavailable for the backend none."""

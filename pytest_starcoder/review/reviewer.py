@@ -19,6 +19,7 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.model.backends import make_backend
+from pytest_starcoder.model.backends.choice import choose
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review import background_hook, baseline
 from pytest_starcoder.review.finding import Finding, Review, Severity
@@ -120,11 +121,13 @@ def _review_with_model(
 ) -> Review:
     settings = replace(review_input.settings, session_timeout=seconds)
     try:
-        backend = make_backend(settings)
+        choice = choose(settings)
+        backend = make_backend(choice.settings)
     except (BackendUnavailable, MissingExtra, MissingModel) as exc:
         return _review_without_model(review_input, exc)
     cache = review_input.cache
-    with Client(backend, settings, cache) as client:
+    with Client(backend, choice.settings, cache) as client:
+        client.fallback = choice.fallback
         client.allow(seconds)  # the budget also covers asking for the model's name
         try:
             model = client.model()
@@ -135,7 +138,10 @@ def _review_with_model(
             review_input.change, observed, client, cache, review_input.repository_name, progress
         )
         result = compose_review(review_input, by_model)
-        return replace(result, model=model.name, server=backend.label, calls=client.calls)
+        result = replace(result, model=model.name, server=backend.label, calls=client.calls)
+        if client.fallback_note:
+            result = replace(result, notes=(*result.notes, client.fallback_note))
+        return result
 
 
 def _review_without_model(review_input: ReviewInput, error: StarcoderError) -> Review:

@@ -46,6 +46,7 @@ class Settings:
     temperature: float = 0.2
     max_tokens: int = 500
     threads: int = 0
+    gpu_layers: str = "auto"
     cache: str = "on"
     causes: int = 20
     replay: bool = True
@@ -172,6 +173,14 @@ def _early(value: object) -> str:
     raise ValueError("must be auto, on or off")
 
 
+def _gpu_layers(value: object) -> str:
+    if value == "auto":
+        return "auto"
+    with contextlib.suppress(ValueError):
+        return str(_whole(0, 1000)(value))
+    raise ValueError("must be auto or a whole number from 0 to 1000")
+
+
 def _cache(value: object) -> str:
     with contextlib.suppress(ValueError):
         return _on_or_off(value)
@@ -251,6 +260,11 @@ SCHEMA: Mapping[str, Key] = {
     "temperature": Key(_number(0, 2), "sampling temperature"),
     "max_tokens": Key(_whole(1, 100_000), "maximum number of tokens per answer"),
     "threads": Key(_whole(0, 1024), "threads of the embedded backend; 0 means one for each core"),
+    "gpu_layers": Key(
+        _gpu_layers,
+        "layers of the model that the embedded backend puts on a GPU: a number, "
+        "or auto (as many as fit)",
+    ),
     "cache": Key(_cache, "on, off or the absolute path of a folder", _refuse_cache),
     "causes": Key(_whole(0, 1000), "maximum number of causes sent to the model per run"),
     "replay": Key(_switch, "run failing tests and their neighbours again to trace them"),
@@ -307,6 +321,7 @@ MODEL_KEYS = frozenset(
         "temperature",
         "max_tokens",
         "threads",
+        "gpu_layers",
         "cache",
     }
 )

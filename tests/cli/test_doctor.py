@@ -93,12 +93,14 @@ def test_format_of_holes(capsys: pytest.CaptureFixture[str], ollama_double: Fake
 
 
 def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
-    status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
+    status, lines = doctor(capsys, f"--starcoder-model={tiny_model}", "--starcoder-threads=3")
     assert status == 0
     assert (
         f"server              the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
         "model is a file)" in (lines)
     )
+    assert "runs with           3 threads, on the CPU: llama.cpp finds no GPU" in lines
+    assert [line for line in lines if re.match("instruction sets    .*[A-Z0-9]", line)]
 
 
 def test_coder_model_in_place_of_ollama(

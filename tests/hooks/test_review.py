@@ -243,7 +243,8 @@ def test_missing_extra(
     assert capsys.readouterr().err == (
         "starcoder-review: The embedded backend is not installed. This hook runs in its own "
         "environment: add "
-        "`additional_dependencies: ['pytest-starcoder[demo]']` to it in .pre-commit-config.yaml.\n"
+        "`additional_dependencies: ['pytest-starcoder[demo-small]']` to it in "
+        ".pre-commit-config.yaml.\n"
     )
     assert review.main(["--require-model"]) == 3
 

@@ -27,6 +27,7 @@ VALUES = {
     "temperature": ("0.5", 0.5),
     "max_tokens": ("12", 12),
     "threads": ("2", 2),
+    "gpu_layers": ("7", "7"),
     "cache": ("off", "off"),
     "causes": ("3", 3),
     "replay": ("off", False),

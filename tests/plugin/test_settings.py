@@ -21,6 +21,14 @@ def usage_error(result: pytest.RunResult) -> str:
     return errors[0]
 
 
+def test_empty_since(pytester: pytest.Pytester) -> None:
+    """A variable of a CI job may be empty."""
+    pytester.makepyfile(FAILING)
+    assert usage_error(pytester.runpytest("--starcoder-since=")) == (
+        "ERROR: --starcoder-since is empty. Set it to a commit, branch or tag, or remove it."
+    )
+
+
 def test_bad_option(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
     result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=soon")

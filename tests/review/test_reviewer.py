@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 from support.findings import CHANGE, SETTINGS, remark, shown
+from support.servers import FakeOllama
 
+from pytest_starcoder.model.backends.choice import Choice
+from pytest_starcoder.review import reviewer
 from pytest_starcoder.review.change import Unreviewed
 from pytest_starcoder.review.finding import Finding, Severity
 from pytest_starcoder.review.model_review import ModelReview
@@ -21,6 +24,16 @@ def test_order_and_maximum() -> None:
     review = shown(findings)
     assert [finding.line for finding in review.findings] == [9, 1, 2, 3, 4]
     assert (review.more, review.failed) == (2, True)
+
+
+def test_reason_for_another_model(
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, backend="ollama", host=ollama_double.url, cache="off")
+    choice = Choice(settings, "", "Nothing answers at http://127.0.0.1:11434.")
+    monkeypatch.setattr(reviewer, "choose", lambda _settings: choice)
+    result = reviewer._review_with_model(ReviewInput(CHANGE, settings), 60, lambda _: None)
+    assert result.notes == ("Ollama was not used. Nothing answers at http://127.0.0.1:11434.",)
 
 
 def test_repeated_words() -> None:

@@ -566,6 +566,8 @@ BAD_VALUES = [
     ("max_tokens", "1.5", "must be a whole number from 1 to 100000, not 1.5"),
     ("max_tokens", "inf", "must be a whole number from 1 to 100000, not inf"),
     ("max_tokens", "false", "must be a whole number from 1 to 100000, not False"),
+    ("gpu_layers", "1001", "must be auto or a whole number from 0 to 1000, not 1001"),
+    ("gpu_layers", "'all'", "must be auto or a whole number from 0 to 1000, not 'all'"),
     ("threads", "1025", "must be a whole number from 0 to 1024, not 1025"),
     ("causes", "-1", "must be a whole number from 0 to 1000, not -1"),
     ("causes", "2.5", "must be a whole number from 0 to 1000, not 2.5"),

@@ -132,6 +132,7 @@ ALLOWED = [
         ("max_tokens", "20"),
         ("cache", "off"),
         ("threads", "2"),
+        ("gpu_layers", "0"),
     ),
     *(
         ("temperature", "0"),

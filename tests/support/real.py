@@ -28,10 +28,10 @@ class RealServer:
 @contextlib.contextmanager
 def running_llamacpp(model: Path) -> Iterator[RealServer]:
     """Run a real llama.cpp server: the embedded engine's child process."""
-    key = "test-key"
     engine = Embedded(Settings(backend="embedded", model=str(model), threads=1))
     try:
-        yield RealServer(engine._start(key, Deadline.after(60)), key)
+        url = engine._start(Deadline.after(60))
+        yield RealServer(url, engine._key)
     finally:
         engine.close()
 

@@ -42,7 +42,7 @@ def choose(settings: Settings) -> Choice:
         embedded = replace(settings, backend="embedded")
         return Choice(embedded, "backend is auto, and the model is a file")
     ollama = replace(settings, backend="ollama")
-    if _is_model_set(settings) or settings.host or not is_coder_installed():
+    if is_model_set(settings) or settings.host or not is_coder_installed():
         return Choice(ollama, "backend is auto: Ollama, unless the model is a file")
     problem = _problem_of_ollama(ollama)
     if not problem:
@@ -71,7 +71,8 @@ def is_coder_installed() -> bool:
     return find_spec("xllamacpp") is not None and CODER.is_installed()
 
 
-def _is_model_set(settings: Settings) -> bool:
+def is_model_set(settings: Settings) -> bool:
+    """Return whether the user chose a model; a default is none."""
     return "model" in settings.sources or settings.model != Settings().model
 
 

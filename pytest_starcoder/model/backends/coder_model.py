@@ -29,6 +29,7 @@ def _find_parts() -> list[Path]:
 
 CODER = PackagedModel(
     setting="coder",
+    extra="coder",
     name="qwen2.5-coder-1.5b-instruct",
     file_name="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
     size=1_117_320_768,

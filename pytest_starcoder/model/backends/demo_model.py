@@ -1,4 +1,4 @@
-"""The demo model: gemma-3-270m, from the packages of the extra `demo`.
+"""The demo model: gemma-3-270m, from the packages of the extra `demo-small`.
 
 It is a small base model under Gemma's terms, which a third party re-uploaded in parts; it is not
 part of this project. It shows how everything works, not how well StarCoder answers.
@@ -20,6 +20,7 @@ def _find_parts() -> list[Path]:
 
 DEMO = PackagedModel(
     setting="demo",
+    extra="demo-small",
     name="gemma-3-270m",
     file_name="gemma-3-270m-q4_k_m.gguf",
     size=253_113_024,

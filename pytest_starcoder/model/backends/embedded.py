@@ -5,13 +5,15 @@ The child listens on loopback under a random key and ends with its parent.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from pytest_starcoder.model.backends.prompt_states import (
 from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings, cache_folder
+from pytest_starcoder.text.display import counted
 
 WINDOW = 4096
 """Tokens that the engine has room for, unless the model's own window is smaller."""
@@ -48,6 +51,33 @@ WINDOW = 4096
 _INSTRUCT_KEYS = frozenset({"general.finetune", "general.name", "tokenizer.chat_template"})
 
 _SET_MODEL = "Set model to the path of a .gguf file."
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What an engine runs on.
+
+    `gpu_layers` is the setting, `gpus` are the names of those that llama.cpp can use, and
+    `system` is its description of the instruction sets it uses.
+    """
+
+    threads: int
+    gpu_layers: str
+    gpus: tuple[str, ...]
+    system: str
+
+    def describe(self) -> str:
+        """Return what runs where, for a person."""
+        threads = counted(self.threads, "thread")
+        if not self.gpus:
+            return f"{threads}, on the CPU: llama.cpp finds no GPU"
+        if self.gpu_layers == "0":
+            return f"{threads}, on the CPU: gpu_layers is 0"
+        return f"{threads}; GPU layers: {self.gpu_layers}, on {', '.join(self.gpus)}"
+
+    def instruction_sets(self) -> str:
+        """Return the instruction sets that llama.cpp uses, empty if it does not say."""
+        return ", ".join(re.findall(r"(\w+) = 1\b", self.system))
 
 
 @hookimpl
@@ -66,22 +96,21 @@ class Embedded:
     def __init__(self, settings: Settings) -> None:
         packaged = PACKAGED_MODELS.get(settings.model)
         if find_spec("xllamacpp") is None:
-            extra = packaged.setting if packaged else "embedded"
+            extra = packaged.extra if packaged else "embedded"
             raise MissingExtra("The embedded backend is not installed.", how_to_install(extra))
         self._settings = settings
         self._file = model_file(settings)
         self._name = packaged.name if packaged else self._file.name
         self.place = str(self._file)
         self._engine: subprocess.Popen[str] | None = None
+        self._key = ""
         self._server: LlamaCpp | None = None
+        self._hardware: Hardware | None = None
         self._states: PromptStates | None = None
         self._memory: PromptMemory | None = None
 
     def identify(self, deadline: Deadline) -> str:
-        # Hashing gigabytes would take longer than the answer: size and time stand for the content.
-        stat = self._file.stat()
-        version = self.version(deadline)
-        return digest(self.place, stat.st_size, stat.st_mtime_ns, WINDOW, version)
+        return self._digest()
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         model = self._running_server(deadline).inspect(digest, deadline)
@@ -103,9 +132,7 @@ class Embedded:
         return completion
 
     def version(self, deadline: Deadline) -> str:
-        from importlib.metadata import version
-
-        return f"xllamacpp {version('xllamacpp')}"
+        return _version()
 
     def close(self) -> None:
         try:
@@ -121,13 +148,23 @@ class Embedded:
             self._engine.communicate()
             self._engine = None
 
+    def warm_up(self) -> None:
+        """Begin to load the model; the first question waits for it. Raises OSError."""
+        if self._engine is None:
+            self._engine = self._launch()
+
+    def hardware(self, deadline: Deadline) -> Hardware:
+        """Return what the engine runs on."""
+        self._running_server(deadline)
+        assert self._hardware is not None
+        return self._hardware
+
     def _running_server(self, deadline: Deadline) -> LlamaCpp:
         if self._server is None:
-            key = secrets.token_urlsafe(32)
             self._server = LlamaCpp(
-                self._start(key, deadline),
+                self._start(deadline),
                 self._settings,
-                key,
+                self._key,
                 label=self.label,
                 start="The engine has ended, perhaps for lack of memory: "
                 "try again, or use a smaller model.",
@@ -136,22 +173,20 @@ class Embedded:
                 self._memory = PromptMemory(self._states, self._server)
         return self._server
 
-    def _start(self, key: str, deadline: Deadline) -> str:
-        """Start the engine and return its URL once it has loaded the model."""
-        if self._settings.cache != "off":
-            folder = states_folder(cache_folder(self._settings))
-            self._states = PromptStates(folder, self.identify(deadline))
-        self._engine = self._launch()
-        order = {
-            "model": self.place,
-            "key": key,
-            "threads": self._threads(),
-            "window": WINDOW,
-            "states": f"{self._states.folder}{os.sep}" if self._states else "",
-        }
-        answer = _first_answer(self._engine, json.dumps(order), deadline)
+    def _start(self, deadline: Deadline) -> str:
+        """Return the URL of the engine once it has loaded the model."""
+        self.warm_up()
+        assert self._engine is not None
+        answer = _first_line(self._engine, deadline)
         if answer:
-            return str(json.loads(answer)["url"])
+            started = json.loads(answer)
+            self._hardware = Hardware(
+                self._threads(),
+                str(self._settings.gpu_layers),
+                tuple(started["gpus"]),
+                started["system"],
+            )
+            return str(started["url"])
         # The engine has ended without an answer, by itself or killed at the deadline.
         self._end()
         if deadline.remaining() <= 0:
@@ -166,6 +201,11 @@ class Embedded:
         )
 
     def _launch(self) -> subprocess.Popen[str]:
+        """Start the engine and send it its order."""
+        if self._settings.cache != "off":
+            folder = states_folder(cache_folder(self._settings))
+            self._states = PromptStates(folder, self._digest())
+        self._key = secrets.token_urlsafe(32)
         # A Ctrl-C in the terminal is for us to handle.
         separation: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
@@ -174,7 +214,7 @@ class Embedded:
         # OpenMP's threads spin where they wait for each other. Beside a busy process, one of them
         # waits for a core while the others spin: two threads then take longer than one.
         environment.setdefault("OMP_WAIT_POLICY", "passive")
-        return subprocess.Popen(
+        engine = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.PIPE,
@@ -183,21 +223,46 @@ class Embedded:
             text=True,
             **separation,
         )
+        assert engine.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended, which its missing answer shows
+            engine.stdin.write(json.dumps(self._order()) + "\n")
+            engine.stdin.flush()
+        return engine
+
+    def _order(self) -> dict[str, Any]:
+        """Return what the engine is to load, and how."""
+        layers = self._settings.gpu_layers
+        return {
+            "model": self.place,
+            "key": self._key,
+            "threads": self._threads(),
+            "gpu_layers": None if layers == "auto" else int(layers),
+            "window": WINDOW,
+            "states": f"{self._states.folder}{os.sep}" if self._states else "",
+        }
+
+    def _digest(self) -> str:
+        # Hashing gigabytes would take longer than the answer: size and time stand for the content.
+        stat = self._file.stat()
+        return digest(self.place, stat.st_size, stat.st_mtime_ns, WINDOW, _version())
 
     def _threads(self) -> int:
         return self._settings.threads or count_cores()
 
 
-def _first_answer(engine: subprocess.Popen[str], order: str, deadline: Deadline) -> str:
-    """Send a line to the engine and read one; empty if it ends, or is killed at the deadline."""
-    assert engine.stdin is not None
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"xllamacpp {version('xllamacpp')}"
+
+
+def _first_line(engine: subprocess.Popen[str], deadline: Deadline) -> str:
+    """Return what the engine answers; empty if it ends, or is killed at the deadline."""
     assert engine.stdout is not None
     killer = threading.Timer(max(deadline.remaining(), 0.0), engine.kill)
     killer.daemon = True
     killer.start()
     try:
-        engine.stdin.write(order + "\n")
-        engine.stdin.flush()
         return engine.stdout.readline()
     except OSError:
         return ""

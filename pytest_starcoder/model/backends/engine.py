@@ -8,12 +8,18 @@ no other Python code runs: then it ends after that.
 import json
 import os
 import sys
+import threading
 import time
 import urllib.request
+from typing import Any
+
+PARENT_CHECK_INTERVAL = 0.5
+"""Seconds."""
 
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
+    threading.Thread(target=exit_with, args=(os.getppid(),), daemon=True).start()
     os.umask(0o077)  # saved states contain prompts
     import xllamacpp
 
@@ -23,6 +29,8 @@ def main() -> None:
     params.n_parallel = 1
     params.cpuparams.n_threads = order["threads"]
     params.cpuparams_batch.n_threads = order["threads"]
+    if order["gpu_layers"] is not None:
+        params.n_gpu_layers = order["gpu_layers"]
     params.verbosity = -1  # the default writes to our standard output
     # Otherwise a model with a sliding window cannot reuse the beginning of a prompt.
     params.swa_full = True
@@ -36,8 +44,25 @@ def main() -> None:
     # Deleting a server that has not answered yet hangs for ever.
     while not is_healthy(server.listening_address):
         time.sleep(0.02)
-    print(json.dumps({"url": server.listening_address}), flush=True)
+    answer = {
+        "url": server.listening_address,
+        "system": xllamacpp.get_system_info(),
+        "gpus": gpus(xllamacpp.get_device_info()),
+    }
+    print(json.dumps(answer), flush=True)
     sys.stdin.read()
+    os._exit(0)
+
+
+def gpus(devices: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the GPUs among llama.cpp's devices."""
+    return [device["description"] for device in devices if device["type"].name.endswith("GPU")]
+
+
+def exit_with(parent: int) -> None:
+    """Exit soon after the parent process: its forks may hold our standard input open."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_INTERVAL)
     os._exit(0)
 
 

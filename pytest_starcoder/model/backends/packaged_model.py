@@ -12,9 +12,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from pytest_starcoder.atomic_write import atomic_write
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install, os_reason
@@ -31,16 +32,21 @@ ABANDONED_SECONDS = 3600.0
 """Age from which a partial file belongs to a process that was killed."""
 
 
+MAX_WAIT_SECONDS = 600.0
+"""Maximum time to wait for another process that joins the same model."""
+
+
 @dataclass(frozen=True)
 class PackagedModel:
     """A model that an extra installs.
 
-    `setting` is the value of the setting `model`, and the name of the extra and of the folder in
-    the cache. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
+    `setting` is the value of the setting `model`, and the name of the folder in the cache. `extra`
+    installs it. `packages` are the names on PyPI. `find_parts` returns the files to join, in order,
     and raises ImportError if a package is missing. `notice` is written before they are joined.
     """
 
     setting: str
+    extra: str
     name: str
     file_name: str
     size: int
@@ -53,6 +59,11 @@ class PackagedModel:
     def path(self, cache: Path) -> Path:
         """Return the place of the joined file, which may not exist yet."""
         return cache / self.setting / self.file_name
+
+    def was_checked(self, cache: Path) -> bool:
+        """Return whether the joined file is there and was hashed before."""
+        path = self.path(cache)
+        return path.is_file() and _record_path(path).is_file()
 
     def is_installed(self) -> bool:
         """Return whether all its packages are installed."""
@@ -80,16 +91,21 @@ def assemble(model: PackagedModel, cache: Path) -> Path:
     except ImportError as exc:
         raise MissingExtra(
             f"The {model.setting} model is not installed.",
-            how_to_install(model.setting, f" ({model.terms})"),
+            how_to_install(model.extra, f" ({model.terms})"),
         ) from exc
     try:
-        _join(parts, path, model)
+        create_private_folder(path.parent.parent)
+        create_private_folder(path.parent)
+        with _one_at_a_time(path.parent, model):
+            # Another process may have joined them meanwhile.
+            if not is_intact(path, model):
+                _join(parts, path, model)
     except _WrongContent:
         raise MissingModel(
             f"The installed {model.setting} model has another SHA-256 than it should have; "
             "it is not used.",
             "Install it again with "
-            f"`pip install --force-reinstall 'pytest-starcoder[{model.setting}]'`.",
+            f"`pip install --force-reinstall 'pytest-starcoder[{model.extra}]'`.",
         ) from None
     except OSError as exc:
         raise MissingModel(
@@ -122,6 +138,38 @@ def size_text(size: int) -> str:
 # --- joining ---
 
 
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path, model: PackagedModel) -> Iterator[None]:
+    """Wait while another process joins a model in `folder`: two at once need twice the space.
+
+    After MAX_WAIT_SECONDS, and where folders cannot be locked, nothing is waited for.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            if not _try_lock(fcntl, descriptor):
+                print(f"Waiting for another process that assembles {model.name}.", file=sys.stderr)
+                deadline = time.monotonic() + MAX_WAIT_SECONDS
+                while time.monotonic() < deadline and not _try_lock(fcntl, descriptor):
+                    time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)  # this also unlocks it
+
+
+def _try_lock(fcntl: ModuleType, descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _join(parts: Sequence[Path], path: Path, model: PackagedModel) -> None:
     """Write the content of `parts` to `path`, all or nothing."""
     if sum(_size(part) for part in parts) != model.size:
@@ -130,8 +178,6 @@ def _join(parts: Sequence[Path], path: Path, model: PackagedModel) -> None:
     _require_space(path, model)
     if model.notice:
         print(model.notice, file=sys.stderr, flush=True)
-    create_private_folder(path.parent.parent)
-    create_private_folder(path.parent)
     status = StatusLine(
         _write_at_once,
         shutil.get_terminal_size().columns,

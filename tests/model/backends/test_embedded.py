@@ -26,7 +26,7 @@ from pytest_starcoder.errors import (
     MissingModel,
 )
 from pytest_starcoder.model.backends import embedded, engine, make_backend
-from pytest_starcoder.model.backends.embedded import Embedded
+from pytest_starcoder.model.backends.embedded import Embedded, Hardware
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -111,7 +111,7 @@ def test_killed_engine(backend: Embedded) -> None:
 
 PARENT = """
 import sys, time
-from pytest_starcoder.model.backends.embedded import Embedded
+from pytest_starcoder.model.backends.embedded import Embedded, Hardware
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.deadline import Deadline
 backend = Embedded(Settings(backend="embedded", model=sys.argv[1], threads=1))
@@ -225,7 +225,7 @@ def test_engine_parameters_exist() -> None:
     fields = [
         ast.unparse(target) for target in assigned if ast.unparse(target).startswith("params.")
     ]
-    assert len(fields) == 13
+    assert len(fields) == 14
     params = xllamacpp.CommonParams()
     for field in fields:
         operator.attrgetter(field.removeprefix("params."))(params)
@@ -330,3 +330,49 @@ def test_engine_not_installed(
         "Install it with `pip install 'pytest-starcoder[embedded]'`.",
     ):
         make_backend(Settings(backend="embedded", model="x.gguf"))
+
+
+# --- what it runs on -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hardware", "description"),
+    [
+        (Hardware(1, "auto", (), ""), "1 thread, on the CPU: llama.cpp finds no GPU"),
+        (Hardware(8, "auto", ("Apple M4",), ""), "8 threads; GPU layers: auto, on Apple M4"),
+        (Hardware(8, "12", ("A", "B"), ""), "8 threads; GPU layers: 12, on A, B"),
+        (Hardware(8, "0", ("A",), ""), "8 threads, on the CPU: gpu_layers is 0"),
+    ],
+)
+def test_hardware(hardware: Hardware, description: str) -> None:
+    assert hardware.describe() == description
+
+
+def test_instruction_sets() -> None:
+    system = "CPU : SSE3 = 1 | AVX512 = 0 | AVX2 = 1 | "
+    assert Hardware(1, "auto", (), system).instruction_sets() == "SSE3, AVX2"
+    assert Hardware(1, "auto", (), "").instruction_sets() == ""
+
+
+def test_gpus() -> None:
+    kinds = xllamacpp.ggml_backend_dev_type
+    devices = [
+        {"description": "Xeon", "type": kinds.GGML_BACKEND_DEVICE_TYPE_CPU},
+        {"description": "A100", "type": kinds.GGML_BACKEND_DEVICE_TYPE_GPU},
+        {"description": "Iris", "type": kinds.GGML_BACKEND_DEVICE_TYPE_IGPU},
+    ]
+    assert engine.gpus(devices) == ["A100", "Iris"]
+
+
+@pytest.mark.parametrize(("setting", "layers"), [("auto", None), ("0", 0), ("20", 20)])
+def test_gpu_layers(tiny_model: Path, setting: str, layers: int | None) -> None:
+    settings = Settings(backend="embedded", model=str(tiny_model), gpu_layers=setting)
+    assert Embedded(settings)._order()["gpu_layers"] == layers
+
+
+def test_engine_without_gpu_layers(tiny_model: Path) -> None:
+    backend = Embedded(
+        Settings(backend="embedded", model=str(tiny_model), threads=1, gpu_layers="0")
+    )
+    assert backend.hardware(soon()).threads == 1
+    backend.close()

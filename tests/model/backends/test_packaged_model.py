@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,6 +45,7 @@ def parts(tmp_path: Path) -> list[Path]:
 def model(parts: list[Path]) -> PackagedModel:
     return PackagedModel(
         setting="small",
+        extra="small",
         name="small-1b",
         file_name="small.gguf",
         size=len(CONTENT),
@@ -138,7 +140,7 @@ def test_space_is_checked_first(
         "Free some space there, or set STARCODER_CACHE to another folder.",
     ):
         assemble(model, cache)
-    assert not cache.exists()
+    assert files(cache) == []
 
 
 def test_notice_comes_first(
@@ -149,6 +151,48 @@ def test_notice_comes_first(
     assert capsys.readouterr() == ("", "This takes 28 bytes.\n")
     assemble(model, cache)
     assert capsys.readouterr() == ("", "")
+
+
+@posix
+def test_second_process_waits(
+    model: PackagedModel, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It finds the file that the first has joined, and needs no space of its own."""
+    folder = cache / "small"
+    folder.mkdir(parents=True)
+    holder = lock(folder)
+
+    def finish() -> None:
+        (folder / model.file_name).write_bytes(CONTENT)
+        os.close(holder)
+
+    unready = replace(model, notice="This is not shown.")
+    timer = threading.Timer(0.3, finish)
+    timer.start()
+    assert assemble(unready, cache).read_bytes() == CONTENT
+    timer.join()
+    assert capsys.readouterr().err == "Waiting for another process that assembles small-1b.\n"
+    assert files(cache) == [model.file_name]
+
+
+@posix
+def test_wait_is_limited(
+    model: PackagedModel, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "MAX_WAIT_SECONDS", 0.2)
+    (cache / "small").mkdir(parents=True)
+    holder = lock(cache / "small")
+    assert assemble(model, cache).read_bytes() == CONTENT
+    os.close(holder)
+
+
+def lock(folder: Path) -> int:
+    """Lock a folder as another process would: another descriptor has a lock of its own."""
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 def test_abandoned_files_are_deleted(model: PackagedModel, cache: Path) -> None:
