@@ -15,20 +15,30 @@ from pytest_starcoder.explain.grounding import Evidence, Grounding
 
 MAX_WORDS = 40
 
+MAX_NUMBER = 10**6
+"""Larger numbers are not computed with: `round(1, -10**9)` would take minutes."""
+
 PURE_FUNCTIONS = frozenset(
     "abs bool divmod float int len list max min ord repr round set sorted str sum tuple".split()
 )
 """Builtins whose calls with constants are computed."""
 
 _VALUE = re.compile(r"""(?<![\w.])-?\d+(?:\.\d+)?(?!\w)|(?<!\w)'[^'\n]*'(?!\w)|"[^"\n]*\"""")
+_NOT_A_RESULT = r"(?!\.?\d| (?:less|more|too|times|off|\w+er)\b)"
+"""Not after a result: "`3` is 1 too small" says nothing about 3 itself."""
+
 _RESULT = re.compile(
     r"`(?P<expression>[^`\n]+)` (?:returns|gives|is|equals|evaluates to|becomes|results in)"
-    r" (?:the \w+ )?`?(?P<result>-?\d+(?:\.\d+)?|'[^'\n]*'|\"[^\"\n]*\"|True|False|None)\b"
+    r" (?:the \w+ )?`?(?P<result>-?\d+(?:\.\d+)?|'[^'\n]*'|\"[^\"\n]*\"|True|False|None)"
+    rf"(?!\w){_NOT_A_RESULT}"
 )
 _EQUATION = re.compile(
+    r"(?<![\w.-])(?!\d{4}-\d\d?-\d)"  # not a date
     r"`?(?P<left>-?[\d.]+(?: ?(?:[-+*/%]|//|\*\*) ?-?[\d.]+)+)`?"
     r" ?(?:=|==|is|equals) ?`?(?P<right>-?\d+(?:\.\d+)?)"
+    rf"{_NOT_A_RESULT}"
 )
+_CODE = re.compile(r"`[^`\n]*`")
 _HEDGE = re.compile(r"\b(?:likely|probably|perhaps|maybe|might|possibly|seems?)\b", re.IGNORECASE)
 
 
@@ -36,19 +46,23 @@ def find_objection(sentence: str, evidence: Evidence) -> str:
     """Return why a sentence is not to be shown, to go on from "it …"; empty if it may be."""
     if len(sentence.split()) > MAX_WORDS:
         return "is too long"
-    if _HEDGE.search(sentence):
+    if _HEDGE.search(_CODE.sub("", sentence)):
         return "is a guess by its own words"
+    unverified = sentence
     for expression, result in _results(sentence):
-        if _is_wrong(expression, result):
+        is_right = _is_right(expression, result)
+        if is_right is False:
             return f"says that {expression} is {result}"
+        if is_right:
+            unverified = unverified.replace(f"`{expression}`", "it")
     for value in _VALUE.findall(sentence):
-        if not evidence.has_code(value):
+        if not _was_seen(value, evidence):
             return f"mentions {value}, which was not seen"
     grounding = Grounding(evidence)
-    marked = grounding.add(sentence) + grounding.end()
+    marked = grounding.add(unverified) + grounding.end()
     if grounding.unsupported:
         return f"mentions {grounding.unsupported[0]}, which was not shown"
-    if marked != sentence:
+    if marked != unverified:
         return "mentions code that was not shown"
     return ""
 
@@ -61,23 +75,31 @@ def _results(sentence: str) -> Iterator[tuple[str, str]]:
         yield match["left"], match["right"]
 
 
-def _is_wrong(expression: str, result: str) -> bool:
-    """Return whether an expression of constants has another result."""
+def _was_seen(value: str, evidence: Evidence) -> bool:
+    """Return whether a number or a text was shown, whatever the quotes around it."""
+    if value[0] in "'\"":
+        text = value[1:-1]
+        return not text.strip() or evidence.has_code(text)
+    return evidence.has_code(value.removesuffix(".0"))
+
+
+def _is_right(expression: str, result: str) -> bool | None:
+    """Return whether an expression of constants has that result; None if it is not computed."""
     try:
         tree = ast.parse(expression.strip(), mode="eval")
         expected = ast.literal_eval(result)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+        return None
     if not all(map(_is_constant, ast.walk(tree))):
-        return False
+        return None
     names = {name: getattr(builtins, name) for name in PURE_FUNCTIONS}
     try:
         actual = eval(compile(tree, "<claim>", "eval"), {"__builtins__": {}}, names)
-    except Exception:  # noqa: BLE001
-        return True
+    except Exception:  # noqa: BLE001 - it has no result at all
+        return False
     if isinstance(actual, int | float) and isinstance(expected, int | float):
-        return abs(actual - expected) > 1e-6 * max(1.0, abs(actual))
-    return bool(actual != expected)
+        return abs(actual - expected) <= 1e-6 * max(1.0, abs(actual))
+    return bool(actual == expected)
 
 
 def _is_constant(node: ast.AST) -> bool:
@@ -86,13 +108,29 @@ def _is_constant(node: ast.AST) -> bool:
         case ast.Name():
             return node.id in PURE_FUNCTIONS
         case ast.Constant():
-            return not isinstance(node.value, int) or abs(node.value) < 10**9
+            return not isinstance(node.value, int) or abs(node.value) <= MAX_NUMBER
         case ast.Call():
             return isinstance(node.func, ast.Name)
         case ast.BinOp():
+            if isinstance(node.op, ast.Mult | ast.Mod):
+                return _is_arithmetic(node)
             return not isinstance(node.op, ast.Pow | ast.LShift)
     allowed = (
         ast.Expression, ast.UnaryOp, ast.Compare, ast.List, ast.Tuple, ast.Dict, ast.Set,
         ast.expr_context, ast.operator, ast.unaryop, ast.cmpop,
     )  # fmt: skip
     return isinstance(node, allowed)
+
+
+def _is_arithmetic(operation: ast.BinOp) -> bool:
+    """Return whether an operation has nothing but numbers.
+
+    `'a' * 1000000` and `'%1000000d' % 1` need much memory.
+    """
+    for node in ast.walk(operation):
+        if isinstance(node, ast.Constant):
+            if not isinstance(node.value, int | float):
+                return False
+        elif not isinstance(node, ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop):
+            return False
+    return True

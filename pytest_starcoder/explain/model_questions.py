@@ -17,9 +17,11 @@ from pytest_starcoder.explain.question import (
     ask_for_correction,
     ask_why,
     can_correct,
+    can_try_correction,
 )
 from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
@@ -122,35 +124,43 @@ class ModelQuestions:
         """
         prefetched = self._prefetched_answer(case)
         if prefetched is not None:
-            self._section.stream(prefetched.why)
-            self._end_answer(prefetched)
-            return prefetched, None
-        if self._client is None or self._refusal:
+            if prefetched.flaw != NOTHING_SEEN:
+                self._section.stream(prefetched.why)
+            return self._end_answer(prefetched), None
+        client = self._client
+        if client is None or self._refusal or not self._may_ask(client):
             return self._refuse(), None
-        limit = self._client.settings.causes
-        if self._questions >= limit:
-            self._refusal = (
-                f"not asked: the setting causes is {limit}. "
-                "Ask about more with --starcoder-causes=N."
-            )
-            return self._refuse(), None
-        is_explained = checked_change(case) is not None
-        if case.fix is not None and not is_explained:
+        if _has_rival_fixes(case):
             return self._withhold("other fixes may be right as well"), None
         self._questions += 1
+        fixes: Fixes | None = None
         try:
-            if not is_explained and can_correct(self._client):
-                return self._ask_for_correction(case, self._client, try_correction)
-            return self._ask_why(case, self._client), None
+            if _needs_correction(case, client):
+                tried = self._ask_for_correction(case, client, try_correction)
+                if not tried.passing:
+                    return self._withhold(self._failure_of_correction(tried)), None
+                fixes = tried
+                case = replace(case, fix=fixes.passing[0])
+            return self._ask_why(case, client), fixes
         # Whatever happens, the other causes are reported.
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001
-            note = self._report_error(exc)
-            self._consider_stopping(exc, self._client)
-            return Answer(note=note), None
+            answer = self._report_error(exc, case)
+            self._consider_stopping(exc, client)
+            return answer, fixes
+
+    def _may_ask(self, client: Client) -> bool:
+        """Return whether the limit of causes allows another question."""
+        limit = client.settings.causes
+        if self._questions < limit:
+            return True
+        self._refusal = (
+            f"not asked: the setting causes is {limit}. Ask about more with --starcoder-causes=N."
+        )
+        return False
 
     def _prefetched_answer(self, case: Case) -> Answer | None:
         """Return the answer from while the tests ran; it knows nothing that was checked since."""
-        if checked_change(case) is not None:
+        if case.fix is not None or checked_change(case) is not None:
             return None
         # The child asked about the first failure it saw, which may not be the first here.
         for nodeid in case.cause.nodeids:
@@ -162,33 +172,43 @@ class ModelQuestions:
         with self._section.status("why", f"asking {self.model}"):
             answer = ask_why(case, client, self._section.stream, self._redact)
         self._unanswered = 0
-        if answer.flaw == NOTHING_SEEN:
-            return self._withhold(f"what {self.model} says {answer.flaw}")
-        self._end_answer(answer)
-        return answer
+        return self._end_answer(answer)
 
     def _ask_for_correction(
         self, case: Case, client: Client, try_correction: TryCorrection
-    ) -> tuple[Answer, Fixes | None]:
-        """Show the reason for a correction only if the tests pass with it."""
+    ) -> Fixes:
+        """Try what the model suggests, and write it if the tests pass with it."""
         with self._section.status("why", f"asking {self.model}"):
             correction = ask_for_correction(case, client, self._redact)
         self._unanswered = 0
         fixes = try_correction(correction)
-        if not fixes.passing:
-            return self._withhold(f"the test fails with what {self.model} suggests, too"), None
-        self._section.show_fixes(fixes)
-        case = replace(case, fix=fixes.passing[0])
-        return self._ask_why(case, client), fixes
+        if fixes.passing:
+            self._section.show_fixes(with_texts(fixes, self._redact))
+        return fixes
+
+    def _failure_of_correction(self, fixes: Fixes) -> str:
+        if fixes.note:
+            return fixes.note
+        if not fixes.tried:
+            return f"{self.model} suggests no change that can be tried"
+        return f"the test fails with what {self.model} suggests, too"
 
     def _withhold(self, reason: str) -> Answer:
         note = f"none shown: {reason}"
         self._section.say("why", note)
         return Answer(note=note)
 
-    def _end_answer(self, answer: Answer) -> None:
-        """End the answer with the name of the model, and with what limits its worth."""
+    def _end_answer(self, answer: Answer) -> Answer:
+        """End the answer with the name of the model, and with what limits its worth.
+
+        Returns what is reported of it.
+        """
+        if answer.flaw == NOTHING_SEEN:
+            return self._withhold(f"what {answer.model} says {answer.flaw}")
         self.answered += 1
+        if not answer.model:
+            self._section.end_stream("")  # only what was checked
+            return answer
         source = f"{answer.model}, a guess"
         if answer.from_cache:
             source += ", remembered"
@@ -196,6 +216,7 @@ class ModelQuestions:
             source += f"; it {answer.flaw}"
         ellipsis = " …" if answer.truncated else ""
         self._section.end_stream(f"{ellipsis} ({source})")
+        return answer
 
     def _refuse(self) -> Answer:
         note = self._refusal
@@ -203,18 +224,18 @@ class ModelQuestions:
         self._refusal = SEE_ABOVE
         return Answer(note=note)
 
-    def _report_error(self, exc: BaseException) -> str:
-        """Write why the answer is missing or incomplete, and return that reason."""
+    def _report_error(self, exc: BaseException, case: Case) -> Answer:
+        """Write why the model's answer is missing; return what is reported in its place."""
         error = _describe_error(exc)
-        if self._section.end_stream(f" … ({self.model}, a guess)"):
-            note = f"broken off: {error}"
-            self._section.say("", note)
-        else:
-            repeated = error == self._last_error
-            note = "no answer, as above" if repeated else f"no answer: {error}"
-            self._section.say("why", note)
+        note = "no answer, as above" if error == self._last_error else f"no answer: {error}"
         self._last_error = error
-        return note
+        change = checked_change(case)
+        # Nothing but the change that was checked is written before the answer is complete.
+        if change is not None and self._section.end_stream("."):
+            self._section.say("", note)
+            return Answer(f"{self._redact(change.lead)}.", note=note)
+        self._section.say("why", note)
+        return Answer(note=note)
 
     def _consider_stopping(self, exc: BaseException, client: Client) -> None:
         """Ask no more after a Ctrl-C, or if the server is away or out of time.
@@ -227,6 +248,18 @@ class ModelQuestions:
         is_final = is_final or self._unanswered >= MAX_UNANSWERED
         if isinstance(exc, KeyboardInterrupt) or (is_final and client.outage is None):
             self._refusal = SEE_ABOVE
+
+
+def _needs_correction(case: Case, client: Client) -> bool:
+    """Return whether nothing is checked yet, and what the model suggests can be."""
+    if checked_change(case) is not None or not can_try_correction(case, client.settings):
+        return False
+    return can_correct(client)
+
+
+def _has_rival_fixes(case: Case) -> bool:
+    """Return whether fixes were found that behave differently."""
+    return case.fix is not None and checked_change(case) is None
 
 
 def _describe_error(exc: BaseException) -> str:

@@ -27,7 +27,7 @@ from pytest_starcoder.explain.case import build_cases
 from pytest_starcoder.explain.causes import cause_key, group_failures
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.question import ask_why
+from pytest_starcoder.explain.question import ask_why, can_correct
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
@@ -205,8 +205,11 @@ def _exit() -> None:
 def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[Progress]:
     """Ask about the first failure of each cause, within the limits of the settings.
 
-    Ends if the server is away.
+    Ends if the server is away. Nothing is asked if the model will be asked for a correction, which
+    is made for what running the tests again shows.
     """
+    if client.settings.fix and client.settings.replay and can_correct(client):
+        return
     keys: set[object] = set()
     redactor = Redactor.from_environment()
     remaining = client.settings.session_timeout

@@ -53,31 +53,41 @@ _COMMON_WORDS = frozenset(keyword.kwlist) | frozenset(
 def ask_why(case: Case, client: Client, on_text: OnText, redact: Redact) -> Answer:
     """Ask the model of `client` why a test failed; `on_text` gets the answer in parts.
 
-    Where a change was checked, the answer begins with it, at once, and what the model adds is left
-    out if it can be refuted. Otherwise names that were not in the prompt are marked, and `flaw`
-    says what is wrong with the whole. Raises a BackendError, or UnreadableAnswer if the answer is
-    empty.
+    Where a change was checked, the answer begins with it, at once. What the model adds is left out
+    if it can be refuted: then the answer names no model. Otherwise names that were not in the
+    prompt are marked, and `flaw` says what is wrong with the whole. Raises a BackendError, or
+    UnreadableAnswer if the answer is empty.
     """
     question = Question(case, redact)
     change = checked_change(case)
     if change is not None:
-        return _explain(question, redact(change.lead), client, on_text)
+        return _explain(question, redact(change.lead), client, on_text, redact)
     return _guess(question, client, on_text, redact)
 
 
-def _explain(question: Question, lead: str, client: Client, on_text: OnText) -> Answer:
+def _explain(
+    question: Question, lead: str, client: Client, on_text: OnText, redact: Redact
+) -> Answer:
     """Let the model go on after the lead, which is true."""
     family = model_family(client.model(), client.settings.family)
     on_text(lead)
-    completion = _ask(question, family, "explain", client, f"{lead}, because")
-    added = completion.text.removeprefix(lead)
-    sentence = " ".join(added.split()).rstrip(". ")
-    is_complete = not completion.truncated
-    if find_flaw(sentence, question.text) or find_objection(sentence, question.evidence()):
-        is_complete = False
-    end = f"{sentence}." if is_complete else "."
-    on_text(end)
-    return Answer(lead + end, completion.model, from_cache=completion.from_cache)
+    opening = f"{lead}, because"
+    completion = _ask(question, family, "explain", client, opening)
+    clause = redact(" ".join(completion.text.removeprefix(opening).split())).rstrip(". ")
+    objection = _objection(clause, completion, question)
+    if objection:
+        on_text(".")
+        return Answer(f"{lead}.", note=f"what {completion.model} adds {objection}")
+    on_text(f", because {clause}.")
+    return Answer(f"{opening} {clause}.", completion.model, from_cache=completion.from_cache)
+
+
+def _objection(clause: str, completion: Completion, question: Question) -> str:
+    """Return why a clause is left out, to go on from "it …"; empty if it is shown."""
+    if completion.truncated:
+        return "was cut off"
+    flaw = find_flaw(clause, question.text)
+    return flaw or find_objection(clause, question.evidence())
 
 
 def _guess(question: Question, client: Client, on_text: OnText, redact: Redact) -> Answer:
@@ -108,6 +118,11 @@ def _guess(question: Question, client: Client, on_text: OnText, redact: Redact) 
 def can_correct(client: Client) -> bool:
     """Return whether the model follows instructions well enough to answer in a given form."""
     return (model_family(client.model(), client.settings.family), "correct") in FORMS
+
+
+def can_try_correction(case: Case, settings: Settings) -> bool:
+    """Return whether running the tests of a case could show that a correction is right."""
+    return settings.fix and bool(case.replay.failing)
 
 
 def ask_for_correction(case: Case, client: Client, redact: Redact) -> str:
@@ -141,7 +156,7 @@ def preview_prompt(case: Case, settings: Settings, redact: Redact) -> Prompt:
     form, lead = "explain", CAUSE
     if change is not None:
         lead = f"{redact(change.lead)}, because"
-    elif (family, "correct") in FORMS:
+    elif (family, "correct") in FORMS and can_try_correction(case, settings):
         form, lead = "correct", ""
     return shorten_to_fit(
         lambda parts: cap_answer(question.render(family, form, parts, lead), settings),

@@ -67,11 +67,7 @@ class FixSession:
 
     def find(self, case: Case) -> Fixes:
         """Search for fixes of a case, by enumeration and then by asking the model."""
-        if self._stopped or not case.replay.failing:
-            return NO_FIXES
-        if case.breakage.only_test:
-            return NO_FIXES  # the code is as it was when the test passed
-        if not self._unfixable.isdisjoint(case.cause.nodeids):
+        if not self._can_try(case):
             return NO_FIXES
         fixes = self._search(case)
         self._best += fixes.passing[:1]
@@ -80,7 +76,7 @@ class FixSession:
     def try_correction(self, case: Case, code: str) -> Fixes:
         """Return the fixes of a case after trying the functions in `code`, written by a model."""
         client = self._context.client
-        if self._stopped or client is None or REDACTED in code:
+        if client is None or not self._can_try(case) or REDACTED in code:
             return NO_FIXES
         edits = correction_edits(code, code_to_show(case), self._context.sources)
         if not edits:
@@ -107,6 +103,14 @@ class FixSession:
                     path = file_of(explanation.nodeids[0])
                     messages.append(add_answer(explanation.fixes, root, path, options.ask))
         return list(filter(None, messages))
+
+    def _can_try(self, case: Case) -> bool:
+        """Return whether the tests of a case may run with changes."""
+        if self._stopped or not case.replay.failing:
+            return False
+        if case.breakage.only_test:
+            return False  # the code is as it was when the test passed
+        return self._unfixable.isdisjoint(case.cause.nodeids)
 
     def _search(self, case: Case) -> Fixes:
         seconds = min(self._settings.fix_timeout, self._end - time.monotonic())

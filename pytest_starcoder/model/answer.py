@@ -36,16 +36,25 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
     completion = client.complete(prompt, pass_on)
     words = clean(completion.text)
     if lead and prompt.chat:
-        # Some servers send the lead back, and some models repeat it.
-        words = words.lstrip().removeprefix(lead)
+        words = _without_repetition(words.lstrip(), lead)
     if not words.strip():
         raise UnreadableAnswer(
             f"{completion.model} returned an empty answer.", "Another model may do better."
         )
-    if lead and not words[0].isspace():
+    if lead and prompt.chat and not words[0].isspace():
         words = f" {words}"
     text = lead + words.rstrip() if lead else words.strip()
     return replace(completion, text=text)
+
+
+def _without_repetition(words: str, lead: str) -> str:
+    """Return an answer without the lead, or the end of it, with which some models begin."""
+    answered, leading = words.split(" "), lead.split(" ")
+    for start in range(len(leading)):
+        count = len(leading) - start
+        if answered[:count] == leading[start:]:
+            return " ".join(answered[count:])
+    return words
 
 
 def _without_thoughts(text: str) -> str:

@@ -298,7 +298,7 @@ def test_secrets_in_lines(diff: str) -> None:
     case = Case(Cause((FAILURE,)), breakage=breakage)
     explanation = describe_case(case, redact)
     assert SECRET not in repr(explanation)
-    assert SECRET not in Question(case, redact, ()).text
+    assert SECRET not in Question(case, redact).text
     redacted = explanation.breakage.pieces[0].diff
     assert redacted.count("\n") == diff.count("\n")
     assert [line[0] for line in redacted.split("\n")] == [line[0] for line in diff.split("\n")]

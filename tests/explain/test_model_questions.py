@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
-from support.failures import MemoryBackend, Screen, make_case
+from support.failures import MemoryBackend, Screen, make_case, make_fix
 
 from pytest_starcoder.errors import (
     BackendError,
@@ -14,13 +15,18 @@ from pytest_starcoder.errors import (
     ConfigError,
     StarcoderError,
 )
+from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Answer
+from pytest_starcoder.explain.fixes import NO_FIXES, Fixes
 from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import PrefetchedAnswers
+from pytest_starcoder.explain.question import NOTHING_SEEN
+from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.settings import Settings
 
-WHY = "The test fails because the divisor is one too small."
+WHY = "The test fails because the divisor is 2, one too small."
 NO_PREFETCH = PrefetchedAnswers()
 CASE, SECOND = make_case("test_one"), make_case("test_two")
 
@@ -37,6 +43,7 @@ class Talk:
     ) -> None:
         self.screen = Screen(width)
         self.client: Client | None = None
+        self.corrections: list[str] = []
 
         def make_client(settings: Settings) -> Client:
             self.client = Client(backend, settings)
@@ -49,7 +56,16 @@ class Talk:
 
     def ask(self, *names: str) -> list[Answer]:
         """Ask about one case for each name."""
-        return [self.conversation.ask(make_case(name), ()) for name in names]
+        return [self.ask_about(make_case(name))[0] for name in names]
+
+    def ask_about(self, case: Case, correction: Fixes = NO_FIXES) -> tuple[Answer, Fixes | None]:
+        """Ask about a case; trying what the model suggests has the result `correction`."""
+
+        def try_correction(code: str) -> Fixes:
+            self.corrections.append(code)
+            return correction
+
+        return self.conversation.ask(case, try_correction)
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -86,9 +102,26 @@ def test_truncated_answer() -> None:
 
 
 def test_flaw() -> None:
-    talk = Talk(MemoryBackend((" ...",)))
+    talk = Talk(MemoryBackend((" it is 2. So it is. So it is.",)))
     talk.ask("test_one")
-    assert "(tiny:1b, a guess; it " in talk.screen.text
+    assert talk.screen.text.endswith("(tiny:1b, a guess; it repeats itself)\n")
+
+
+NOTHING = "none shown: what tiny:1b says names nothing that was seen"
+
+
+def test_answer_that_names_nothing() -> None:
+    talk = Talk(MemoryBackend((" the code is wrong.",)))
+    assert talk.ask("test_one") == [Answer(note=NOTHING)]
+    assert talk.screen.lines == [f"     why       {NOTHING}"]
+    assert talk.conversation.answered == 0
+
+
+def test_prefetched_answer_that_names_nothing() -> None:
+    answer = Answer("So it is.", "tiny:1b", flaw=NOTHING_SEEN)
+    prefetched = PrefetchedAnswers({"tests/test_shop.py::test_one": answer}, calls=2, questions=1)
+    talk = Talk(MemoryBackend(), prefetched=prefetched)
+    assert talk.ask("test_one") == [Answer(note=NOTHING)]
 
 
 def test_prefetched_answer() -> None:
@@ -126,8 +159,8 @@ def test_no_causes() -> None:
 def test_interrupted_run() -> None:
     screen = Screen()
     conversation = ModelQuestions(screen.section, str, NO_PREFETCH, INTERRUPTED)
-    assert conversation.ask(CASE, ()).note == "not asked: the run was interrupted."
-    assert conversation.ask(SECOND, ()).note == "not asked, see above"
+    notes = [conversation.ask(case, lambda _: NO_FIXES)[0].note for case in (CASE, SECOND)]
+    assert notes == ["not asked: the run was interrupted.", "not asked, see above"]
     assert (conversation.model, conversation.server, conversation.client) == ("", "", None)
     conversation.close()
 
@@ -203,11 +236,8 @@ def test_final_error(error: BaseException) -> None:
 def test_broken_off_answer() -> None:
     talk = Talk(MemoryBackend(after_pieces=raising(BackendError("It failed."))))
     [answer] = talk.ask("test_one")
-    assert answer.note == "broken off: It failed."
-    assert talk.screen.lines == [
-        f"     why       {WHY} … (tiny:1b, a guess)",
-        "               broken off: It failed.",
-    ]
+    assert answer.note == "no answer: It failed."
+    assert talk.screen.lines == ["     why       no answer: It failed."]
 
 
 def test_empty_answer() -> None:
@@ -233,3 +263,150 @@ def test_control_characters() -> None:
     talk.ask("test_one")
     assert not {"\x1b", "\x9b", "\x07", "\x08", "\u202e"} & set(talk.screen.text)
     assert talk.screen.text.endswith("up abc (tiny:1b, a guess)\n")
+
+
+# --- where a change was checked ------------------------------------------------------------
+
+FIX = make_fix("-    return total / 3\n+    return total / 2")
+FIXED = replace(CASE, fix=FIX)
+LEAD = "With `return total / 2` instead of `return total / 3` the test passes"
+
+
+def test_fix_is_explained() -> None:
+    talk = Talk(MemoryBackend())
+    answer, fixes = talk.ask_about(FIXED)
+    assert answer == Answer(f"{LEAD}, because the divisor is 2, one too small.", "tiny:1b")
+    assert fixes is None
+    assert talk.screen.lines == [f"     why       {answer.why} (tiny:1b, a guess)"]
+
+
+def test_only_what_was_checked() -> None:
+    talk = Talk(MemoryBackend((" `zap` is 17.",)))
+    answer, _ = talk.ask_about(FIXED)
+    assert (answer.why, answer.model) == (f"{LEAD}.", "")
+    assert talk.screen.lines == [f"     why       {LEAD}."]
+    assert talk.conversation.answered == 1
+
+
+def test_earlier_answer_knows_nothing_of_the_fix() -> None:
+    early = Answer("So it is.", "tiny:1b")
+    prefetched = PrefetchedAnswers({"tests/test_shop.py::test_one": early}, calls=2, questions=1)
+    answer, _ = Talk(MemoryBackend(), prefetched=prefetched).ask_about(FIXED)
+    assert answer.why.startswith(LEAD)
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(family="chat")])
+def test_rival_fixes(settings: Settings) -> None:
+    talk = Talk(MemoryBackend(), settings)
+    answer, _ = talk.ask_about(replace(CASE, fix=replace(FIX, checked=False)))
+    assert answer == Answer(note="none shown: other fixes may be right as well")
+    assert talk.conversation.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (BackendUnavailable("It is gone.", "Start it."), "no answer: It is gone. Start it."),
+        (KeyboardInterrupt(), "no answer: interrupted."),
+    ],
+    ids=["away", "ctrl-c"],
+)
+@pytest.mark.parametrize("when", ["before_answer", "after_pieces"])
+def test_server_gone_after_the_change(error: BaseException, note: str, when: str) -> None:
+    backend = MemoryBackend()
+    setattr(backend, when, raising(error))
+    talk = Talk(backend)
+    answer, _ = talk.ask_about(FIXED)
+    assert answer == Answer(f"{LEAD}.", note=note)
+    assert talk.screen.lines == [f"     why       {LEAD}.", f"               {note}"]
+    assert talk.ask("test_two")[0].note == "not asked, see above"
+
+
+# --- where a model corrects a function -----------------------------------------------------
+
+CHAT = Settings(family="chat")
+FAILED_AGAIN = replace(CASE, replay=Replay((Outcome("tests/test_shop.py::test_one", "failed"),)))
+SUGGESTION = "```python\ndef mean(xs):\n    return total / 2\n```\n"
+PASSING = Fixes((replace(FIX, model="tiny:1b"),), tried=1)
+
+
+def answering(*answers: str) -> MemoryBackend:
+    """Return a backend that gives one answer after another."""
+    backend = MemoryBackend()
+    remaining = iter(answers)
+
+    def answer_next() -> None:
+        backend.answer = (next(remaining),)
+
+    backend.before_answer = answer_next
+    return backend
+
+
+def test_correction_passes() -> None:
+    talk = Talk(answering(SUGGESTION, " the divisor is 3."), CHAT)
+    answer, fixes = talk.ask_about(FAILED_AGAIN, PASSING)
+    assert talk.corrections == ["def mean(xs):\n    return total / 2\n"]
+    assert fixes == PASSING
+    assert answer == Answer(f"{LEAD}, because the divisor is 3.", "tiny:1b")
+    assert talk.screen.lines == [
+        "     fix       checked: 1 failing test passes; written by tiny:1b",
+        "                 shop.py:11",
+        "                 -    return total / 3",
+        "                 +    return total / 2",
+        f"     why       {answer.why} (tiny:1b, a guess)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tried", "note"),
+    [
+        (Fixes(tried=1), "none shown: the test fails with what tiny:1b suggests, too"),
+        (NO_FIXES, "none shown: tiny:1b suggests no change that can be tried"),
+        (Fixes(note="interrupted"), "none shown: interrupted"),
+    ],
+    ids=["fails", "not-tried", "interrupted"],
+)
+def test_correction_is_not_shown(tried: Fixes, note: str) -> None:
+    talk = Talk(answering(SUGGESTION), CHAT)
+    assert talk.ask_about(FAILED_AGAIN, tried) == (Answer(note=note), None)
+    assert talk.screen.lines == [f"     why       {note}"]
+
+
+def test_server_gone_before_correction() -> None:
+    backend = MemoryBackend(before_answer=raising(BackendError("It failed.")))
+    answer, fixes = Talk(backend, CHAT).ask_about(FAILED_AGAIN)
+    assert (answer, fixes) == (Answer(note="no answer: It failed."), None)
+
+
+def test_server_gone_after_correction() -> None:
+    answers = iter([lambda: None, raising(BackendError("It failed."))])
+    backend = MemoryBackend((SUGGESTION,), before_answer=lambda: next(answers)())
+    answer, fixes = Talk(backend, CHAT).ask_about(FAILED_AGAIN, PASSING)
+    assert answer == Answer(f"{LEAD}.", note="no answer: It failed.")
+    assert fixes == PASSING, "the fix was checked, whatever the model says of it"
+
+
+def test_secret_in_correction() -> None:
+    screen = Screen(200)
+    client = Client(answering(SUGGESTION, " the divisor is 3."), CHAT)
+    conversation = ModelQuestions(
+        screen.section,
+        lambda text: text.replace("total", "t***l"),
+        NO_PREFETCH,
+        make_client=lambda _: client,
+    )
+    conversation.connect(CHAT)
+    _, fixes = conversation.ask(FAILED_AGAIN, lambda _: PASSING)
+    assert "total" not in screen.text
+    assert fixes == PASSING, "a redacted fix could not be applied"
+
+
+@pytest.mark.parametrize(
+    ("case", "settings"),
+    [(CASE, CHAT), (FAILED_AGAIN, replace(CHAT, fix=False)), (FAILED_AGAIN, Settings())],
+    ids=["not-run-again", "no-fixes-wanted", "base-model"],
+)
+def test_guess_where_no_correction_can_be_tried(case: Case, settings: Settings) -> None:
+    talk = Talk(MemoryBackend(), settings)
+    answer, _ = talk.ask_about(case)
+    assert (answer.why, talk.corrections) == (WHY, [])

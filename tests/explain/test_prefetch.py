@@ -23,7 +23,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.runner.protocol import encode
 from pytest_starcoder.settings import Settings
 
-WHY = "The test fails because the divisor is one too small."
+WHY = "The test fails because the divisor is 2, one too small."
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,13 @@ def test_parse_answers() -> None:
 # --- in the child ---
 
 
-def answer_failures(backend: MemoryBackend, tmp_path: Path, causes: int = 9) -> list[str]:
+def answer_failures(
+    backend: MemoryBackend, tmp_path: Path, causes: int = 9, family: str = "auto"
+) -> list[str]:
     """Return the answers about three failures of two causes, empty for none."""
     cases = [make_case("test_one"), make_case("test_two")]
     failures = [FAILURE, *(case.cause.first for case in cases), FAILURE]
-    client = Client(backend, Settings(causes=causes))
+    client = Client(backend, Settings(causes=causes, family=family))
     return [progress.answer.why for progress in prefetch._answer(failures, client, tmp_path)]
 
 
@@ -105,6 +107,12 @@ def test_one_question_per_cause(tmp_path: Path) -> None:
 def test_limit_of_causes(tmp_path: Path) -> None:
     backend = MemoryBackend()
     assert answer_failures(backend, tmp_path, causes=2) == [WHY] * 2
+
+
+def test_model_that_will_be_asked_for_a_correction(tmp_path: Path) -> None:
+    backend = MemoryBackend()
+    assert answer_failures(backend, tmp_path, family="chat") == []
+    assert backend.prompts == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +158,7 @@ def test_question_during_a_later_test(
 
     def answer(_prompt: str) -> str:
         question.write_text("yes")
-        return " the divisor is one too small."
+        return " the list [1] has 1 element."
 
     ollama_double.answer = answer
     pytester.makepyfile(test_it=WAITS)

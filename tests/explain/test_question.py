@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from support.failures import MemoryBackend
+from support.failures import MemoryBackend, make_fix
 
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.explain.breakage import Breakage, BrokenBy
@@ -15,13 +16,13 @@ from pytest_starcoder.explain.explanation import Answer, Suspect, describe_case
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.question import (
     MAX_PROMPT_TOKENS,
-    Question,
+    NOTHING_SEEN,
+    ask_for_correction,
     ask_why,
+    can_correct,
     preview_prompt,
-    shared_code,
 )
 from pytest_starcoder.explain.replay import Replay
-from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompts import FORMS
 from pytest_starcoder.model.special_tokens import STARCODER2
@@ -68,7 +69,7 @@ def prompt_text(backend: MemoryBackend, case: Case | Failure = FAILURE) -> str:
 
 def test_answer() -> None:
     answer = ask(MemoryBackend())
-    assert answer.why == f"{LEAD} the divisor is one too small."
+    assert answer.why == f"{LEAD} the divisor is 2, one too small."
     assert (answer.model, answer.truncated, answer.from_cache) == ("tiny:1b", False, False)
 
 
@@ -76,15 +77,11 @@ def test_truncated_answer() -> None:
     assert ask(MemoryBackend(truncated=True)).truncated
 
 
-@pytest.mark.parametrize("answer", [(" a", " b"), ("", " a b"), (" ", "a b"), (" a b",)])
+@pytest.mark.parametrize("answer", [(" `f10`", " b"), ("", " `f10` b"), (" `f10` b",)])
 def test_lead(answer: tuple[str, ...]) -> None:
     pieces: list[str] = []
-    ask_why(
-        Case(Cause((FAILURE,))), Client(MemoryBackend(answer), Settings()), pieces.append, redact
-    )
-    assert pieces[0].startswith(LEAD)
-    assert "".join(pieces).count(LEAD) == 1
-    assert "".join(pieces).split() == [*LEAD.split(), "a", "b"]
+    ask_why(CASE, Client(MemoryBackend(answer), Settings()), pieces.append, redact)
+    assert "".join(pieces) == f"{LEAD} `f10` b"
 
 
 @pytest.mark.parametrize("answer", [(), ("",), (" \n", "\n")])
@@ -121,7 +118,7 @@ def test_form_of_the_model(architecture: str, family: str) -> None:
     assert text.startswith("<issue_start>") == (family != "completion")
     sent = backend.prompts[0]
     assert (sent.stop, sent.stop_tokens, sent.max_tokens) == (
-        form.stop,
+        (". ", ".\n", "\n", *form.stop),
         form.stop_tokens,
         form.max_tokens,
     )
@@ -134,11 +131,12 @@ def test_setting_family() -> None:
 
 
 def test_chat_model() -> None:
-    backend = MemoryBackend((" The divisor is one too small. ",))
+    backend = MemoryBackend((" The divisor is 2. ",))
     answer = ask(backend, settings=Settings(family="chat"))
-    assert answer.why == "The divisor is one too small."
-    assert backend.prompts[0].chat
-    assert LEAD not in backend.prompts[0].text
+    assert answer.why == f"{LEAD} The divisor is 2."
+    [prompt] = backend.prompts
+    assert (prompt.chat, prompt.lead) == (True, LEAD)
+    assert LEAD not in prompt.text
 
 
 def test_setting_max_tokens() -> None:
@@ -174,9 +172,8 @@ def test_question() -> None:
         "def f10():\n    return x x x \n```\n\n"
         "Test: tests/test_shop.py::test_mean fails with AssertionError at line 2:\n"
         "```python\ndef test_mean():\n    return x x x   # fails here\n```\n\n"
-        "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2\n\n"
         "Calls:\nf10(xs=[1]) returned 3.0\n\n"
-        "Suspicious lines:\nshop.py:11: return x\nshop.py:1: def f\n\n"
+        "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2\n\n"
         "What is the cause?<issue_comment>username_1: I had a look at the code. "
         "The test fails because"
     )
@@ -196,50 +193,16 @@ def test_describe_case() -> None:
     assert explanation.why == explanation.model == ""
 
 
-def test_message_in_the_observation() -> None:
-    failure = Failure("n", "call", "ValueError", "bad", "raised ValueError: bad")
-    assert Question(Case(Cause((failure,))), redact, ()).parts == [
-        "Test: n fails with ValueError\n\nSeen: raised ValueError: bad"
-    ]
-
-
-def test_frame_without_source() -> None:
-    failure = replace(FAILURE, frames=(Frame("gone.py", 1, "f", 1, ""),), callees=())
-    text = Question(Case(Cause((failure,))), redact, ()).text
-    assert "gone.py, line 1" in text
-    assert "```" not in text
-
-
-def test_shared_beginning() -> None:
-    other = replace(
-        CASE,
-        cause=Cause((replace(FAILURE, nodeid="tests/test_shop.py::test_x"),)),
-        excerpts=(excerpt("shop.py", 20),),
-    )
-    shared = shared_code([CASE, other])["tests/test_shop.py"]
-    first, second = (
-        preview_prompt(case, Settings(), redact, shared).text for case in (CASE, other)
-    )
-    beginning = first.partition("Test: ")[0]
-    assert beginning == second.partition("Test: ")[0]
-    assert all(f"def f{number}()" in beginning for number in (1, 10, 20))
-
-
-def test_too_much_shared_code() -> None:
-    long = replace(CASE, excerpts=(excerpt("shop.py", 1, 2000), excerpt("shop.py", 10, 2000)))
-    assert shared_code([long]) == {"tests/test_shop.py": ()}
-
-
 def test_preview() -> None:
     assert preview_prompt(CASE, Settings(), redact).text == prompt_text(MemoryBackend(), CASE)
 
 
 def test_marks() -> None:
     pieces: list[str] = []
-    backend = MemoryBackend((" line 99", "9 of bil", "ling.py calls `zap`."))
+    backend = MemoryBackend((" line 99", "9 of bil", "ling.py calls `f10` and `zap`."))
     answer = ask_why(CASE, Client(backend, Settings()), pieces.append, redact)
     mark = "(not in the evidence)"
-    marked = f"{LEAD} line 999 {mark} of billing.py {mark} calls `zap` {mark}."
+    marked = f"{LEAD} line 999 {mark} of billing.py {mark} calls `f10` and `zap` {mark}."
     assert answer.why == "".join(pieces) == marked
     assert answer.unsupported == ("line 999", "billing.py", "zap")
 
@@ -252,11 +215,22 @@ def test_flaw() -> None:
     assert ask(MemoryBackend(), CASE).flaw == ""
 
 
-def test_json_answer() -> None:
+@pytest.mark.parametrize(
+    ("text", "flaw"),
+    [
+        (" `f10` divides by one too few", ""),
+        (" it returns 3.0 and not 2", ""),
+        (" the assertion fails", NOTHING_SEEN),
+        (" the code returns a wrong value for the test", NOTHING_SEEN),
+        (" `zap` is not defined", NOTHING_SEEN),
+    ],
+)
+def test_guess_names_what_was_seen(text: str, flaw: str) -> None:
     pieces: list[str] = []
-    backend = MemoryBackend(('{"cause": "The divisor', ' is off.", "severity": "high"}'))
-    answer = ask_why(CASE, Client(backend, Settings(family="chat")), pieces.append, redact)
-    assert answer.why == "".join(pieces) == "The divisor is off."
+    backend = MemoryBackend((text,))
+    answer = ask_why(CASE, Client(backend, Settings()), pieces.append, redact)
+    assert answer.flaw == flaw
+    assert bool(pieces) == (not flaw), "what names nothing is not written"
 
 
 def test_secrets() -> None:
@@ -291,19 +265,6 @@ def test_size(architecture: str, words: int, window: int) -> None:
     assert len(sent.text.split()) + sent.max_tokens <= window
 
 
-def test_long_test() -> None:
-    source = (
-        "def test_it():\n"
-        + "".join(f"    step({number})\n" for number in range(60))
-        + "    assert 0"
-    )
-    failure = replace(FAILURE, frames=(Frame("tests/test_shop.py", 41, "test_it", 1, source),))
-    text = prompt_text(MemoryBackend(), failure)
-    assert "def test_it():\n    ...\n" in text
-    assert "    step(39)  # fails here\n" in text
-    assert "step(10)" not in text
-
-
 def test_special_tokens() -> None:
     hostile = "".join(STARCODER2)
     failure = Failure(
@@ -323,66 +284,117 @@ def test_special_tokens() -> None:
     }
 
 
-# --- the change that broke it --------------------------------------------------------------
+# --- a change that was checked -------------------------------------------------------------
 
-CHANGE = BrokenBy("shop.py", 11, 11, "-    return sum(xs) / len(xs)\n+    return sum(xs) / 2")
-
-
-def change_in(case: Case) -> list[str]:
-    """Return the lines of the prompt on the change that broke the test."""
-    text = Question(case, redact, ()).text
-    _, _, after = text.partition(", the test passes:\n```diff\n")
-    change, _, _ = after.partition("\n```")
-    return change.split("\n")
+FIX = make_fix("-    return sum(xs) / (len(xs) - 1)\n+    return sum(xs) / len(xs)")
+FIXED = replace(CASE, fix=FIX)
+CHECKED = (
+    "With `return sum(xs) / len(xs)` instead of `return sum(xs) / (len(xs) - 1)` the test passes"
+)
 
 
-def test_change_in_question() -> None:
-    case = replace(CASE, breakage=Breakage((CHANGE,), since="the last commit"))
-    text = prompt_text(MemoryBackend(), case)
-    assert (
-        "Calls:\nf10(xs=[1]) returned 3.0\n\n"
-        "This change broke it; without it, the test passes:\n"
-        "```diff\n"
-        "@@ shop.py:11\n"
-        "-    return sum(xs) / len(xs)\n"
-        "+    return sum(xs) / 2\n"
-        "```\n\n"
-        "Suspicious lines:\n"
-    ) in text
+def explained(*answer: str, **changes: Any) -> tuple[Answer, list[str]]:
+    """Return the answer about a checked change, and the pieces of it that were written."""
+    pieces: list[str] = []
+    client = Client(MemoryBackend(answer, **changes), Settings())
+    return ask_why(FIXED, client, pieces.append, redact), pieces
 
 
-def test_no_change_in_question() -> None:
-    case = replace(CASE, breakage=Breakage(note="no change was undone"))
-    assert "change" not in Question(case, redact, ()).text
+def test_model_goes_on_after_the_change() -> None:
+    answer, pieces = explained(" the divisor", " is `len(xs) - 1`.")
+    assert answer.why == f"{CHECKED}, because the divisor is `len(xs) - 1`."
+    assert (answer.model, answer.note) == ("tiny:1b", "")
+    assert pieces == [CHECKED, ", because the divisor is `len(xs) - 1`."]
 
 
-def test_several_changes_in_question() -> None:
-    pieces = tuple(replace(CHANGE, line=line, last=line) for line in range(1, 9))
-    case = replace(CASE, breakage=Breakage(pieces))
-    assert (
-        "These changes broke it; without them, the test passes:" in Question(case, redact, ()).text
-    )
-    change = change_in(case)
-    assert [line for line in change if line.startswith("@@")] == [
-        f"@@ shop.py:{line}" for line in range(1, 5)
-    ]
-    assert len(change) == 12
+def test_change_is_written_before_the_model_is_asked() -> None:
+    pieces: list[str] = []
+    backend = MemoryBackend(before_answer=lambda: seen.extend(pieces))
+    seen: list[str] = []
+    ask_why(FIXED, Client(backend, Settings()), pieces.append, redact)
+    assert seen == [CHECKED]
 
 
-def test_long_change_in_question() -> None:
-    lines = [f"-old {number} {'x' * 200}" for number in range(300)]
-    lines += [f"+new {number} {'x' * 200}" for number in range(300)]
-    case = replace(CASE, breakage=Breakage((replace(CHANGE, diff="\n".join(lines)),)))
-    change = change_in(case)
-    assert len(change) == 13
-    assert max(map(len, change)) == 100
-    assert change[6] == "… 295 more lines"
-    prompt = preview_prompt(case, Settings(), redact)
-    assert estimate(prompt.text) <= MAX_PROMPT_TOKENS
+@pytest.mark.parametrize(
+    ("clause", "changes", "note"),
+    [
+        (" the sum is 17", {}, "what tiny:1b adds mentions 17, which was not seen"),
+        (" `zap` is wrong", {}, "what tiny:1b adds mentions zap, which was not shown"),
+        (" it probably rounds", {}, "what tiny:1b adds is a guess by its own words"),
+        (" the divisor is", {"truncated": True}, "what tiny:1b adds was cut off"),
+        (" ...", {}, "what tiny:1b adds says nothing"),
+    ],
+)
+def test_clause_is_left_out(clause: str, changes: dict[str, Any], note: str) -> None:
+    answer, pieces = explained(clause, **changes)
+    assert answer == Answer(f"{CHECKED}.", note=note)
+    assert "".join(pieces) == answer.why
+
+
+def test_lead_of_a_chat() -> None:
+    backend = MemoryBackend((f"{CHECKED}, because the divisor is one less. It",))
+    answer = ask(backend, FIXED, Settings(family="chat"))
+    [prompt] = backend.prompts
+    assert prompt.lead == f"{CHECKED}, because"
+    assert answer.why.count("because") == 1
+
+
+def test_secret_in_the_change() -> None:
+    secret = "s3cr3t-pa55word"
+    fix = make_fix(f"-    login(password='{secret}', n=1)\n+    login(password='{secret}', n=2)")
+    backend = MemoryBackend((f" it logs in with password={secret}",))
+    answer = ask(backend, replace(CASE, fix=fix))
+    assert secret not in backend.prompts[0].text
+    assert secret not in repr(answer)
 
 
 def test_names_in_change_are_evidence() -> None:
-    removed = replace(CHANGE, diff="-    return settle(xs)\n+    return sum(xs)")
+    removed = BrokenBy("shop.py", 11, 11, "-    return settle(xs)\n+    return sum(xs)")
     case = replace(CASE, breakage=Breakage((removed,)))
     answer = ask(MemoryBackend((" line 11 no longer calls `settle`.",)), case)
-    assert answer.unsupported == ()
+    assert answer.why == (
+        "With `return settle(xs)` instead of `return sum(xs)` the test passes, "
+        "because line 11 no longer calls `settle`."
+    )
+
+
+def test_preview_of_a_change() -> None:
+    text = preview_prompt(FIXED, Settings(), redact).text
+    assert text == prompt_text(MemoryBackend(), FIXED)
+    assert text.endswith(f"{CHECKED}, because")
+
+
+# --- a correction --------------------------------------------------------------------------
+
+CHAT = Settings(family="chat")
+
+
+def test_correction() -> None:
+    backend = MemoryBackend(("Here:\n```python\ndef f10():\n    return 2\n```\n",))
+    assert ask_for_correction(CASE, Client(backend, CHAT), redact) == "def f10():\n    return 2\n"
+    [prompt] = backend.prompts
+    assert prompt.text.startswith("A Python test fails because of a mistake in one function")
+    assert (prompt.lead, prompt.chat) == ("", True)
+
+
+def test_no_code_in_correction() -> None:
+    backend = MemoryBackend(("I do not know.",))
+    assert ask_for_correction(CASE, Client(backend, CHAT), redact) == ""
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [("chat", True), ("starcoder2", False), ("starcoder2-instruct", False), ("auto", False)],
+)
+def test_who_can_correct(family: str, expected: bool) -> None:
+    assert can_correct(Client(MemoryBackend(), Settings(family=family))) is expected
+
+
+@pytest.mark.parametrize(
+    ("case", "settings", "is_correction"),
+    [(CASE, CHAT, True), (CASE, replace(CHAT, fix=False), False), (FIXED, CHAT, False)],
+    ids=["nothing-checked", "no-fixes-wanted", "fixed"],
+)
+def test_preview_of_a_correction(case: Case, settings: Settings, is_correction: bool) -> None:
+    text = preview_prompt(case, settings, redact).text
+    assert ("Write the corrected function" in text) is is_correction

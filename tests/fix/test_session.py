@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +14,17 @@ from support.fake_laboratory import FakeLaboratory, case_of
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fixes
+from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.fix import session as session_module
 from pytest_starcoder.fix.session import FixSession
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings
@@ -164,6 +169,74 @@ def test_useless_answer_changes_nothing() -> None:
     without_model = find(case, laboratory)
     fixes = find(case, laboratory, client=client_of(lambda _: " )]}: no"))
     assert (fixes.passing, fixes.tried) == ((), without_model.tried)
+
+
+# --- a function that a model has rewritten -------------------------------------------------
+
+LABEL_CASE = replace(
+    case_of(LABEL, [FIRST]), excerpts=(Excerpt("shop.py", 1, LABEL, frozenset((1, 2))),)
+)
+CORRECTION = f"def label(n):\n    {ANSWER}\n"
+
+
+def correct(code: str, case: Case = LABEL_CASE, **changes: Any) -> tuple[Fixes, FakeLaboratory]:
+    laboratory = FakeLaboratory(LABEL, LABELS)
+    values = {"client": client_of(lambda _: "")} | changes
+    session = FixSession(context_of(laboratory, [case], **values), laboratory)
+    return session.try_correction(case, code), laboratory
+
+
+def test_correction() -> None:
+    fixes, _ = correct(CORRECTION)
+    [fix] = fixes.passing
+    assert (fix.after, fix.model) == (f"    {ANSWER}", "tiny")
+    assert fix.verdict.endswith("; written by tiny")
+
+
+def test_correction_that_fails() -> None:
+    fixes, _ = correct("def label(n):\n    return 'many'")
+    assert (fixes.passing, fixes.tried) == ((), 1)
+
+
+def test_correction_keeps_assertions() -> None:
+    source = "def label(n):\n    assert n > 5\n    return 'few'\n"
+    laboratory = FakeLaboratory(source, {FIRST: "label(3) == 'few'"})
+    excerpt = Excerpt("shop.py", 1, source, frozenset((1, 2, 3)))
+    case = replace(case_of(source, [FIRST]), excerpts=(excerpt,))
+    context = context_of(laboratory, [case], client=client_of(lambda _: ""))
+    fixes = FixSession(context, laboratory).try_correction(case, "def label(n):\n    return 'few'")
+    assert (fixes.passing, laboratory.tried) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("I do not know.", {}),
+        (LABEL, {}),
+        (CORRECTION.replace("'few'", f"'{REDACTED}'"), {}),
+        (CORRECTION, {"client": None}),
+        (CORRECTION, {"settings": Settings(fix=False)}),
+        (CORRECTION, {"settings": Settings(replay=False)}),
+        (CORRECTION, {"tests": [FinishedTest(FIRST, "failed", 0.01, fixable=False)]}),
+        (CORRECTION, {"case": replace(LABEL_CASE, replay=Replay())}),
+        (CORRECTION, {"case": replace(LABEL_CASE, breakage=Breakage(only_test=True))}),
+    ],
+    ids=[
+        "no-code",
+        "unchanged",
+        "redacted",
+        "no-model",
+        "fix-off",
+        "replay-off",
+        "test-not-fixable",
+        "not-run-again",
+        "only-test-changed",
+    ],
+)
+def test_correction_is_not_tried(code: str, changes: dict[str, Any]) -> None:
+    fixes, laboratory = correct(code, **changes)
+    assert fixes is NO_FIXES
+    assert laboratory.tried == []
 
 
 def test_interrupt_ends_all_searches() -> None:

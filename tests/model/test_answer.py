@@ -76,6 +76,18 @@ def test_lead_joins_answer() -> None:
     assert answered(SAID, LEAD, "'s a sum.") == ("It's a sum.", "It's a sum.")
 
 
+@pytest.mark.parametrize(
+    "text", [" adds two.", "adds two.", "\nIt always adds two.", "always adds two."]
+)
+def test_chat_model_repeats_lead(text: str) -> None:
+    assert answered(CHAT, "It always", text)[0] == "It always adds two."
+
+
+def test_chat_model_only_repeats_lead() -> None:
+    with pytest.raises(UnreadableAnswer):
+        answered(CHAT, "It always", "It always")
+
+
 def test_answer_without_lead() -> None:
     assert answered(SAID, "", "\n\n ", "\tIt adds", " two.\n") == ("It adds two.", "It adds two.\n")
 

@@ -24,6 +24,7 @@ PARTS = {
         ("title", "repository", "path", "base", "hunk", "until", "numbered", "line", "source"),
     ),
     "explain": ("code", "case"),
+    "correct": ("code", "case"),
     "ask": ("question", "title"),
     "code": ("question", "request", "file", "language", "opening"),
     "describe": ("name", "code"),
@@ -100,7 +101,8 @@ def template(family: str, name: str) -> str:
 
 
 def test_every_family_has_every_form() -> None:
-    shared = {(name, form) for name in FAMILIES for form in PARTS if "-" not in form}
+    names = {form for form in PARTS if "-" not in form and form != "correct"}
+    shared = {(name, form) for name in FAMILIES for form in names} | {("chat", "correct")}
     starcoder2_forms = {("starcoder2", "review-state"), ("starcoder2", "review-line")}
     filling = {(row, form) for row in FILL_TOKENS for form in ("fill", "test-fill")}
     assert {*FORMS} == shared | starcoder2_forms | filling

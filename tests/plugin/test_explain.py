@@ -19,13 +19,14 @@ from support.servers import FakeOllama, fake_ollama
 from pytest_starcoder.explain.model_questions import INTERRUPTED
 
 BARE = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-replay=off")
+ANSWER = " the divisor is 2, one too small."
 MEAN_FILES = {f"{name}.py": text for name, text in MEAN.items()}
 
 
 @pytest.fixture(scope="module")
 def mean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """One failure, with a model, replay and a JUnit file."""
-    with fake_ollama() as double:
+    with fake_ollama(answer=ANSWER) as double:
         options = ("--starcoder-explain", "--junitxml=out.xml")
         folder = tmp_path_factory.mktemp("mean")
         yield run_pytest(folder, MEAN_FILES, options, OLLAMA_HOST=double.url)
@@ -43,7 +44,7 @@ def test_section(mean: Run) -> None:
         "                   assert mean([1, 2, 3]) == 2",
         "     checked   failed again when rerun",
         "               in the rerun, mean(xs=[1, 2, 3]) returned 3.0",
-        "     why       The test fails because the divisor is one too small.",
+        "     why       The test fails because the divisor is 2, one too small.",
         "               (starcoder2:7b, a guess)",
         "     rerun     pytest test_pricing.py::test_mean",
         "1 of 1 cause, 1 model call, N s. Ran 1 test again.",
@@ -78,6 +79,7 @@ def test_second_run(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("STARCODER_CACHE", str(tmp_path / "cache"))
+    ollama_double.answer = ANSWER
     pytester.makepyfile(**MEAN)
     options = ("--starcoder-explain", "--starcoder-replay=off")
     pytester.runpytest(*options)
@@ -422,6 +424,7 @@ def test_status_line(pytester: pytest.Pytester, ollama_double: FakeOllama) -> No
     """On a real terminal a line counts the seconds, and is gone in the end."""
     pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
     ollama_double.delay = 1.5
+    ollama_double.answer = ANSWER
     pytester.makepyfile(**MEAN)
     options = ["--starcoder-explain", "--starcoder-replay=off", "--color=no"]
     pid, terminal = pty.fork()
@@ -449,4 +452,4 @@ def test_status_line(pytester: pytest.Pytester, ollama_double: FakeOllama) -> No
             cells[: len(part)] = part
         lines.append("".join(cells).rstrip())
     assert not [line for line in lines if "asking" in line]
-    assert "     why       The test fails because the divisor is one too small." in lines
+    assert "     why       The test fails because the divisor is 2, one too small." in lines

@@ -19,7 +19,7 @@ def test_all_reports(
     """What a plugin redacts is in none of them."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
-    ollama_double.answer = " Zanzibar is wrong."
+    ollama_double.answer = " it is Zanzibar and not 'Here'."
     pytester.makeconftest(
         "def pytest_starcoder_redact(text):\n    return text.replace('Zanzibar', 'CITY')"
     )
@@ -32,7 +32,7 @@ def test_all_reports(
     for text in texts:
         assert "CITY" in text
         assert "Zanzibar" not in text
-    assert 'value="The test fails because CITY is wrong.' in Path("out.xml").read_text()
+    assert "The test fails because it is CITY and not 'Here'." in Path("out.xml").read_text()
     guess = json.loads(texts[0])["causes"][0]["statements"][-1]
     assert (guess["label"], guess["by"]) == ("guessed", "starcoder2:7b")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
+from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -20,7 +21,7 @@ class MemoryBackend:
     `before_answer` is called before each answer, and may raise.
     """
 
-    answer: tuple[str, ...] = (" the divisor", " is one too small.")
+    answer: tuple[str, ...] = (" the divisor", " is 2, one too small.")
     architecture: str = "starcoder2"
     window: int = 16384
     truncated: bool = False
@@ -94,3 +95,9 @@ def make_case(name: str = "test_mean") -> Case:
         f"tests/test_shop.py::{name}", "call", "AssertionError", "", f"saw {name}", (frame,)
     )
     return Case(Cause((failure,)))
+
+
+def make_fix(lines: str, *, checked: bool = True) -> Fix:
+    """Return a fix of line 11 of shop.py, given the removed and added lines of its diff."""
+    diff = f"--- a/shop.py\n+++ b/shop.py\n@@ -11 +11 @@\n{lines}\n"
+    return Fix((), diff, "shop.py", 11, "", "", (FAILURE.nodeid,), (), checked)

@@ -61,11 +61,13 @@ def running_ollama(program: str, home: Path) -> Iterator[str]:
         server.wait(10)
 
 
-def create_in_ollama(url: str, name: str, model: Path) -> str:
-    """Upload a GGUF file to a real Ollama as the model `name`."""
+def create_in_ollama(url: str, name: str, model: Path, template: str = "") -> str:
+    """Upload a GGUF file to a real Ollama as the model `name`, with a template of messages."""
     content = model.read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     requests.post(f"{url}/api/blobs/{digest}", data=content, timeout=30).raise_for_status()
     body = {"model": name, "files": {"model.gguf": digest}, "stream": False}
+    if template:
+        body["template"] = template
     requests.post(f"{url}/api/create", json=body, timeout=60).raise_for_status()
     return name

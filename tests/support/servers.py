@@ -68,7 +68,7 @@ class FakeOllama:
         return replies
 
     def reply(self, request: Request) -> tuple[int, bytes]:
-        if request.path == "/api/chat":  # not streamed: other tools ask for it, ours never does
+        if request.path == "/api/chat":  # not streamed, as other tools ask for it
             return 200, json.dumps(self.chatted(request.body["messages"][-1]["content"])).encode()
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []

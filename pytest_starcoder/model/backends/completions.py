@@ -22,14 +22,24 @@ from pytest_starcoder.settings import Settings
 FINISHED = ("stop", "eos", "eos_token", "stop_sequence")
 """Reasons why a complete answer ended: OpenAI's, Together's, and the two of TGI's streams."""
 
+GO_ON = "Go on after these words, and write nothing else:"
+"""Asks for the rest of an answer where the server cannot continue a message."""
+
 SILENT = (":", "event:", "id:", "retry:")
 """Beginnings of the lines of a stream that carry nothing."""
 
 
 def request_body(
-    prompt: Prompt, settings: Settings, max_stops: int | None = None
+    prompt: Prompt,
+    settings: Settings,
+    max_stops: int | None = None,
+    *,
+    continues_messages: bool = False,
 ) -> dict[str, Any]:
-    """Build the fields that all these servers know; `max_stops` limits the stops sent."""
+    """Build the fields that all these servers know; `max_stops` limits the stops sent.
+
+    `continues_messages`: the server goes on with a message of the model that is the last one.
+    """
     body: dict[str, Any] = {
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -40,7 +50,7 @@ def request_body(
         "top_p": 0.95,
     }
     if prompt.chat:
-        body["messages"] = _messages(prompt)
+        body["messages"] = messages(prompt, continues=continues_messages)
     else:
         body["prompt"] = prompt.text
     if prompt.likelihood:
@@ -52,11 +62,15 @@ def request_body(
     return body
 
 
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    messages = [{"role": "user", "content": prompt.text}]
-    if prompt.lead:
-        messages.append({"role": "assistant", "content": prompt.lead})
-    return messages
+def messages(prompt: Prompt, *, continues: bool) -> list[dict[str, str]]:
+    """Return the messages of a chat; the lead is the model's own if the server `continues` it."""
+    question = {"role": "user", "content": prompt.text}
+    if not prompt.lead:
+        return [question]
+    if continues:
+        return [question, {"role": "assistant", "content": prompt.lead}]
+    question["content"] += f"\n\n{GO_ON} {prompt.lead}"
+    return [question]
 
 
 def complete(
@@ -71,6 +85,7 @@ def complete(
     """Send `body`, which was made for `prompt`, and read the answer."""
     path = prefix + ("/chat/completions" if prompt.chat else "/completions")
     ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
+    echo = _Echo(prompt.lead)
     usage: dict[str, Any] = {}
     logprobs: list[float] = []
     finish = ""
@@ -85,9 +100,11 @@ def complete(
             if not piece:
                 continue
             pieces += 1
+            piece = echo.remove(piece)
             # Leaving the loop closes the stream, which ends the work at the server.
             if ending.add(piece):
                 break
+    ending.add(echo.pending)
     text = ending.end()
     # Without a count: the pieces, or 0 if the answer was cut off, so that it is not cached.
     is_complete = finish or ending.reached
@@ -102,6 +119,30 @@ def complete(
         truncated=not ending.reached and finish not in FINISHED,
         likelihood=mean_or_none(logprobs),
     )
+
+
+class _Echo:
+    """Removes the lead from the beginning of an answer: llama.cpp sends it back.
+
+    It may contain a stop, which would end the answer there.
+    """
+
+    def __init__(self, lead: str) -> None:
+        self._lead = lead
+        self.pending = ""
+        """What may still turn out to be the lead."""
+
+    def remove(self, piece: str) -> str:
+        """Return what is known not to be the lead."""
+        if not self._lead:
+            return piece
+        text = self.pending + piece
+        if self._lead.startswith(text) and text != self._lead:
+            self.pending = text
+            return ""
+        text = text.removeprefix(self._lead)
+        self._lead = self.pending = ""
+        return text
 
 
 def events(

@@ -8,6 +8,7 @@
 | JSON schema              | `response_format`           | only in chats | not sent             |
 | window                   | `max_model_len` in the list | `/info`       | in the list, or 4096 |
 | counting tokens          | `/tokenize`                 | no            | no                   |
+| continuing a message     | `continue_final_message`    | no            | not that we know     |
 
 The sources are vLLM's protocol and TGI 3.3.7. Stops beyond the maximum are found in the answer by
 `stops.py`. A llama.cpp server is left to `llamacpp.py`.
@@ -56,6 +57,8 @@ class Dialect(HttpBackend):
     max_stops: int | None = MAX_STOPS
     completes_instruct = False
     """Whether `/v1/completions` is also there for instruct models."""
+    continues_messages = False
+    """Whether the server goes on with a message of the model that is the last one."""
 
     def __init__(self, server: Server, entry: Mapping[str, Any], settings: Settings) -> None:
         self._server = server
@@ -72,7 +75,12 @@ class Dialect(HttpBackend):
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        body = completions.request_body(prompt, self._settings, self.max_stops)
+        body = completions.request_body(
+            prompt,
+            self._settings,
+            self.max_stops,
+            continues_messages=self.continues_messages,
+        )
         body["model"] = self._name
         body |= self.special_fields(prompt)
         return completions.complete(self._server, body, prompt, model, deadline, on_text)
@@ -96,6 +104,7 @@ class Vllm(Dialect):
     label = "vLLM"
     max_stops = None
     completes_instruct = True
+    continues_messages = True
 
     _can_count = True
 
@@ -110,6 +119,9 @@ class Vllm(Dialect):
             fields["skip_special_tokens"] = False
         if prompt.chat:
             fields["chat_template_kwargs"] = {"enable_thinking": False}
+        if prompt.lead:
+            # Without these, vLLM would begin another message after the lead.
+            fields |= {"continue_final_message": True, "add_generation_prompt": False}
         if prompt.schema is not None:
             schema = {"name": "answer", "schema": prompt.schema}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}

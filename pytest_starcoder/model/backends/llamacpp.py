@@ -103,7 +103,7 @@ class LlamaCpp(HttpBackend):
         self._server.post("/slots/0?action=restore", {"filename": file}, deadline)
 
     def _request_body(self, prompt: Prompt) -> dict[str, Any]:
-        body = completions.request_body(prompt, self._settings) | {
+        body = completions.request_body(prompt, self._settings, continues_messages=True) | {
             "cache_prompt": True,
             "top_k": prompt.top_k,
             "min_p": 0.0,

@@ -1,5 +1,6 @@
 """Ollama's `/api/generate`, in raw mode so that no template of the server changes the prompt.
 
+A chat with a lead goes to `/api/chat`, which continues the last message if it is the model's.
 Checked with v0.12 to v0.33. A prompt that is too long is cut silently unless `truncate` is false,
 and before v0.12.6 even then. An error after the first byte is a last line in a stream with status
 200. An answer without `done` was aborted.
@@ -24,7 +25,7 @@ from pytest_starcoder.errors import (
     Untrusted,
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
-from pytest_starcoder.model.backends.completions import mean_or_none
+from pytest_starcoder.model.backends.completions import mean_or_none, messages
 from pytest_starcoder.model.backends.http import (
     ErrorReply,
     HttpBackend,
@@ -192,7 +193,6 @@ class Ollama(HttpBackend):
             options["num_ctx"] = self._requested_window
         body: dict[str, Any] = {
             "model": self._settings.model,
-            "prompt": prompt.text,
             "stream": True,
             "truncate": False,
             "options": options,
@@ -202,6 +202,10 @@ class Ollama(HttpBackend):
             body["think"] = False
         else:
             body["raw"] = True
+        if prompt.lead:
+            body["messages"] = messages(prompt, continues=True)
+        else:
+            body["prompt"] = prompt.text
         if prompt.likelihood:
             body["logprobs"] = True
         if prompt.schema is not None:
@@ -215,7 +219,8 @@ class Ollama(HttpBackend):
         logprobs: list[float] = []
         last: dict[str, Any] = {}
         body = self._request_body(prompt)
-        with closing(self._server.lines("/api/generate", body, deadline)) as lines:
+        path = "/api/chat" if prompt.lead else "/api/generate"
+        with closing(self._server.lines(path, body, deadline)) as lines:
             for line in lines:
                 last = self._server.parse(line)
                 if "error" in last:
@@ -225,7 +230,7 @@ class Ollama(HttpBackend):
                     logprob = entry.get("logprob")
                     if isinstance(logprob, int | float):
                         logprobs.append(logprob)
-                piece = last.get("response")
+                piece = last.get("response") or dict_field(last, "message").get("content")
                 if isinstance(piece, str) and piece:
                     pieces.append(piece)
                     on_text(piece)
@@ -286,7 +291,7 @@ _ERRORS: tuple[tuple[str, type[BackendError] | type[PromptTooLong], str, str], .
         "Send less, or start Ollama with a larger OLLAMA_CONTEXT_LENGTH.",
     ),
     (
-        r"does not support generate$",
+        r"does not support (generate|chat)$",
         UnknownModel,
         "The model {name!r} on Ollama does not generate text.",
         "Choose one that does: `ollama pull starcoder2:7b`.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import EOS, FakeOpenAI, running
 from support.errors import raises_error
-from support.real import RealServer
+from support.real import RealServer, create_in_ollama
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BadResponse, StarcoderError
@@ -136,6 +137,39 @@ def test_chat_is_one_message(double: FakeOpenAI) -> None:
     (body,) = double.bodies("/v1/chat/completions")
     assert body["messages"] == [{"role": "user", "content": "why?"}]
     assert "prompt" not in body
+
+
+def test_lead_in_the_question(double: FakeOpenAI) -> None:
+    complete(double, Prompt("why?", chat=True, lead="It fails because"))
+    (body,) = double.bodies("/v1/chat/completions")
+    text = "why?\n\nGo on after these words, and write nothing else: It fails because"
+    assert body["messages"] == [{"role": "user", "content": text}]
+
+
+LEAD = "With `a. b` it passes, because"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ((LEAD, " it is. So."), " it is"),
+        (("With", " `a", ". b` it passes, because it is"), " it is"),
+        ((" it is",), " it is"),
+        (("Without it", ". So."), "Without it"),
+        (("With",), "With"),
+        ((LEAD,), ""),
+    ],
+    ids=["whole", "in-pieces", "none", "other", "partial", "nothing-else"],
+)
+def test_lead_is_sent_back(double: FakeOpenAI, pieces: tuple[str, ...], text: str) -> None:
+    events = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
+    double.replies["/v1/chat/completions"] = streamed(
+        *events, {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    )
+    streaming: list[str] = []
+    prompt = Prompt("a", (". ",), chat=True, lead=LEAD)
+    completion = complete(double, prompt, streaming.append)
+    assert (completion.text, "".join(streaming)) == (text, text)
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -345,3 +379,34 @@ def test_ollama_chat_schema(real_ollama: str, ollama_model: str) -> None:
     settings = Settings(backend="ollama", host=real_ollama, model=ollama_model, temperature=0)
     prompt = Prompt("why?", max_tokens=20, chat=True, schema={"enum": ["aa", "bb"]})
     assert answered(settings, prompt).text in ('"aa"', '"bb"')
+
+
+TEMPLATE = (
+    "{{- range $i, $_ := .Messages }}"
+    "{{- $last := eq (len (slice $.Messages $i)) 1 }}"
+    "<|im_start|>{{ .Role }}\n{{ .Content }}"
+    '{{ if or (not $last) (eq .Role "user") }}<|im_end|>\n{{ end }}'
+    '{{ if and $last (eq .Role "user") }}<|im_start|>assistant\n{{ end }}'
+    "{{- end }}"
+)
+"""ChatML, with a last message of the model left open, as in Ollama's library."""
+
+LED = Prompt("why?", max_tokens=6, chat=True, lead="It fails because")
+LED_TEXT = "<|im_start|>user\nwhy?<|im_end|>\n<|im_start|>assistant\nIt fails because"
+
+
+def test_llamacpp_continues_lead(llamacpp: RealServer) -> None:
+    settings = Settings(backend="llamacpp", host=llamacpp.url, api_key=llamacpp.key, temperature=0)
+    continued = answered(settings, LED)
+    expected = answered(settings, Prompt(LED_TEXT, max_tokens=6))
+    assert continued.prompt_tokens == expected.prompt_tokens
+    assert continued.text == expected.text
+
+
+def test_ollama_continues_lead(real_ollama: str, tiny_model: Path) -> None:
+    model = create_in_ollama(real_ollama, "tiny-chat", tiny_model, TEMPLATE)
+    settings = Settings(backend="ollama", host=real_ollama, model=model, temperature=0)
+    continued = answered(settings, LED)
+    expected = answered(settings, Prompt(LED_TEXT, max_tokens=6))
+    assert continued.prompt_tokens == expected.prompt_tokens
+    assert continued.text == expected.text

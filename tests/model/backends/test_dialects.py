@@ -20,6 +20,7 @@ from pytest_starcoder.settings import Settings
 SCHEMA = {"type": "object", "properties": {"line": {"enum": [3, 7]}}}
 ALL = Prompt("<pr>", ("\n\n",), 7, SCHEMA, ("<pr_status>",), likelihood=True)
 CHAT = Prompt("why?", max_tokens=7, schema=SCHEMA, chat=True, likelihood=True)
+LED = Prompt("why?", chat=True, lead="It fails because")
 COMMON = {
     "stream": True,
     "stream_options": {"include_usage": True},
@@ -139,6 +140,29 @@ def test_requests_by_kind(make: Callable[[], Double], prompt: Prompt, body: dict
     with asking(double) as backend:
         complete(backend, prompt)
     assert double.bodies("/v1/chat/completions" if prompt.chat else "/v1/completions") == [body]
+
+
+def test_vllm_continues_lead() -> None:
+    double = FakeVllm()
+    with asking(double) as backend:
+        complete(backend, LED)
+    (body,) = double.bodies("/v1/chat/completions")
+    assert body["messages"] == [
+        {"role": "user", "content": "why?"},
+        {"role": "assistant", "content": "It fails because"},
+    ]
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+@pytest.mark.parametrize("make", [FakeTgi, FakeOpenAI])
+def test_lead_where_no_message_is_continued(make: Callable[[], Double]) -> None:
+    double = make()
+    with asking(double) as backend:
+        complete(backend, LED)
+    (body,) = double.bodies("/v1/chat/completions")
+    text = "why?\n\nGo on after these words, and write nothing else: It fails because"
+    assert body["messages"] == [{"role": "user", "content": text}]
+    assert not {"continue_final_message", "add_generation_prompt"} & body.keys()
 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi, FakeOpenAI])

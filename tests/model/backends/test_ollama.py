@@ -81,6 +81,19 @@ def test_request_body(ollama_double: FakeOllama, backend: Ollama) -> None:
     }
 
 
+def test_lead_continues_a_chat(ollama_double: FakeOllama, backend: Ollama) -> None:
+    completion = complete(backend, Prompt("why?", chat=True, lead="It fails because"))
+    assert completion.text == " the divisor is one too small."
+    (request,) = ollama_double.asked("/api/chat")
+    assert request.body["messages"] == [
+        {"role": "user", "content": "why?"},
+        {"role": "assistant", "content": "It fails because"},
+    ]
+    assert request.body["think"] is False
+    assert not {"prompt", "raw"} & request.body.keys()
+    assert ollama_double.asked() == []
+
+
 def test_schema_is_the_format(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(backend, Prompt("a", schema={"type": "object"}))
     assert ollama_double.asked()[0].body["format"] == {"type": "object"}
