@@ -212,6 +212,7 @@ def test_removal_hint(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    pytest.importorskip("huggingface_hub", reason="the extra `download` is not installed")
     with fake_hub() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 from pytest_starcoder.model.backends.hub_models import HubModel
-from support.servers import Request, serving
+from support.servers import Request, _serving
 
 CONTENT = b"GGUF" + bytes(range(256)) * 10_000
 """More than two of the blocks of 1 MiB that a download is written in."""
@@ -144,7 +144,7 @@ def fake_hub() -> Iterator[FakeHub]:
     hub_handler = type("HubHandler", (_HubHandler,), {"hub": hub})
     storage_handler = type("StorageHandler", (_StorageHandler,), {"hub": hub})
     with (
-        serving(hub_handler, "127.0.0.1") as hub.url,
-        serving(storage_handler, "localhost") as hub.storage,
+        _serving(hub_handler, "127.0.0.1") as hub.url,
+        _serving(storage_handler, "localhost") as hub.storage,
     ):
         yield hub

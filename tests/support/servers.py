@@ -174,7 +174,7 @@ def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOlla
             else:
                 self.wfile.write(b"0\r\n\r\n")
 
-    with serving(Handler, host) as fake.url:
+    with _serving(Handler, host) as fake.url:
         yield fake
 
 
@@ -216,7 +216,7 @@ def relay(target: str) -> Iterator[Relay]:
                 while block := answer.read1(2**16):
                     self.wfile.write(block)
 
-    with serving(Handler, "127.0.0.1") as proxy.url:
+    with _serving(Handler, "127.0.0.1") as proxy.url:
         yield proxy
 
 
@@ -231,7 +231,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
+def _serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
     server = _Server((host, 0), handler)
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True

@@ -246,21 +246,19 @@ def _check(partial: Path, model: HubModel) -> None:
 @contextmanager
 def _hub_errors(model: HubModel, hub: Hub, token: str) -> Iterator[None]:
     """Translate the errors of huggingface_hub, whose messages contain signed addresses."""
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HTTPError,  # type: ignore[attr-defined] # httpx has two names
-        OfflineModeIsEnabled,
-    )
+    from huggingface_hub import errors
 
+    # The base class of httpx, which huggingface_hub imports under another name since version 2.
+    http_error: type[Exception] = vars(errors)["HTTPError"]
     try:
         yield
-    except OfflineModeIsEnabled as exc:
+    except errors.OfflineModeIsEnabled as exc:
         raise BackendUnavailable(
             "HF_HUB_OFFLINE is set, so nothing is downloaded.", "Unset it."
         ) from exc
-    except HfHubHTTPError as exc:
+    except errors.HfHubHTTPError as exc:
         raise _refusal(exc.response.status_code, model, hub, token) from exc
-    except HTTPError as exc:
+    except http_error as exc:
         raise BackendUnavailable(
             f"{hub.host} cannot be reached, or the connection broke; what came is kept.", CONTINUE
         ) from exc

@@ -36,6 +36,8 @@ from pytest_starcoder.errors import (
 from pytest_starcoder.model.backends.hub_download import Hub, hub_from_environment, pull
 from pytest_starcoder.model.backends.packaged_model import disk_use, remove
 
+pytest.importorskip("huggingface_hub", reason="the extra `download` is not installed")
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes and signals")
 
 TERMS = (
