@@ -16,6 +16,7 @@ from pytest_starcoder.model.backends import hub_models, make_backend
 from pytest_starcoder.model.backends.choice import PACKAGED_MODELS
 from pytest_starcoder.model.backends.coder_model import CODER
 from pytest_starcoder.model.backends.hub_models import HUB_MODELS, HubModel, pulled_file
+from pytest_starcoder.model.backends.packaged_model import ModelFile
 from pytest_starcoder.settings import Settings
 
 
