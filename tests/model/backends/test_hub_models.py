@@ -39,9 +39,8 @@ def test_row_is_pinned(model: HubModel) -> None:
 
 def test_files_are_apart() -> None:
     cache = Path("cache")
-    places = [
-        model.path(cache).parent for model in (*HUB_MODELS.values(), *PACKAGED_MODELS.values())
-    ]
+    models: tuple[ModelFile, ...] = (*HUB_MODELS.values(), *PACKAGED_MODELS.values())
+    places = [model.path(cache).parent for model in models]
     assert len(set(places)) == len(places)
     assert not any(":" in str(place) for place in places)
 
