@@ -32,7 +32,7 @@ SETTINGS = {
     "session_timeout": "maximum seconds for all model calls of a run",
     "temperature": "sampling temperature",
     "max_tokens": "maximum number of tokens per answer",
-    "threads": "threads of the embedded backend; 0 means all cores but one",
+    "threads": "threads of the embedded backend; 0 means one for each core",
     "cache": "on, off or the absolute path of a folder",
     "causes": "maximum number of causes sent to the model per run",
     "replay": "run failing tests and their neighbours again to trace them",

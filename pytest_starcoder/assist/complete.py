@@ -24,7 +24,7 @@ from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client, cap_answer
 from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import model_family, render
+from pytest_starcoder.model.prompts import INSTRUCT_FAMILIES, fill_format, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
@@ -42,19 +42,19 @@ def complete(
 ) -> Rewrite:
     """Return the code that belongs after the 1-based `line`, or at its end if it is incomplete.
 
-    The text after the line is respected if the model's family can fill a hole. Raises
+    The text after the line is respected if the model can fill a hole. Raises
     UnreadableAnswer if the model wrote nothing, or a hidden secret in the wrong place.
     """
     lines = split_lines(text)
     before, after = _split_at(lines, line)
     redacted = redact(text)
     shown_before, shown_after = _split_at(split_lines(redacted), line)
-    kind = model_family(client.model(), client.settings.family)
+    kind = fill_format(client.model(), client.settings.family)
     prompt = _prompt(path, unify_newlines(shown_before), unify_newlines(shown_after), kind, client)
     completion = client.complete(prompt)
     code = code_of_answer(completion, path, text, (kind, "fill"))
     code = restore_secrets(code, redacted, text, completion.model)
-    if kind in ("chat", "starcoder2-instruct"):
+    if kind in INSTRUCT_FAMILIES:
         # These models answer with a block of their own instead of continuing the text.
         code = _Hole(path, unify_newlines(before), after).fill_with(code)
     code = _without_repetition(before, code, unify_newlines(after))

@@ -16,7 +16,7 @@ from pytest_starcoder.text.display import printable
 
 FENCE = "```"
 
-_TAG = re.compile(r"<[^<>\s]{1,42}>")
+_TAG = re.compile(r"<[^<>\s]{1,42}>|\[[A-Z]+\]")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pytest_starcoder.model.backends.choice import Choice, choose, is_model_file
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.probe import run_probes
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import model_family
+from pytest_starcoder.model.prompts import fill_format, model_family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
@@ -89,6 +89,9 @@ def _check_model(client: Client, choice: Choice) -> None:
     model = client.model()
     kind = model_family(model, client.settings.family)
     _show("status", f"{model.name} is available; prompts use the {kind} format")
+    holes = fill_format(model, client.settings.family)
+    if holes != kind:
+        _show("holes", f"are filled with the {holes} format")
     _show("window", f"{model.window} tokens")
     _show(
         "test", f"asked to continue {TEST_PROMPT!r} (slower the first time, while the model loads)"
@@ -159,6 +162,7 @@ def _environment(client: Client) -> dict[str, object]:
         "model": _public_name(model.name),
         "architecture": model.architecture,
         "family": model_family(model, client.settings.family),
+        "fill": model.fill,
         "window": model.window,
     }
 

@@ -18,15 +18,16 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.execution import run_samples
 from pytest_starcoder.evaluate.pass_at_k import TITLES, Evaluation, Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import read_problems
+from pytest_starcoder.evaluate.questions import choose_form
 from pytest_starcoder.evaluate.report import plot, terminal_lines, to_json, to_markdown
 from pytest_starcoder.evaluate.samples import (
     SampleFile,
     collect_samples,
-    prompt_prefix,
     read_recorded_samples,
 )
 from pytest_starcoder.files import UNLINK, replace_file, resolve_target
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.report.bar_chart import check_drawable
 from pytest_starcoder.report.progress import Progress
 from pytest_starcoder.runner.sandbox import Level
@@ -171,8 +172,11 @@ def _ask_model(
     # Cached answers would be measured as fast; the file of answers is the memory here.
     with Client.from_settings(replace(settings, cache="off")) as client:
         model = client.model()
-        prefix = prompt_prefix(model, settings.family) if arguments.prompted else ""
-        sampling = Sampling(arguments.samples, _temperature(arguments), prefix=prefix)
+        sampling = choose_form(
+            Sampling(arguments.samples, _temperature(arguments)),
+            model_family(model, settings.family),
+            prompted=arguments.prompted,
+        )
         path = arguments.output or _default_output(arguments.benchmark, model.name)
         file = SampleFile(path, arguments.benchmark, model, sampling)
         samples = _collect(client, problems, file)

@@ -29,6 +29,7 @@ from pytest_starcoder.model.backends.packaged_model import (
     remove,
     size_text,
 )
+from pytest_starcoder.model.backends.prompt_states import remove_states
 from pytest_starcoder.settings import Settings, cache_folder, load_settings, user_file
 from pytest_starcoder.settings.sources import read_toml
 from pytest_starcoder.text.display import printable
@@ -310,6 +311,7 @@ def _remove(name: str, cache: Path) -> None:
     path = model.path(cache)
     try:
         removed = remove(model, cache)
+        states = remove_states(cache)
     except OSError as exc:
         raise ConfigError(
             f"{path} cannot be removed ({os_reason(exc)}).", "Delete it yourself."
@@ -318,6 +320,8 @@ def _remove(name: str, cache: Path) -> None:
         print(printable(f"Removed {path} ({size_text(removed)})."))
     else:
         print(printable(f"There is no {path}."))
+    if states:
+        print(f"Removed the saved states of prompts ({size_text(states)}).")
     if packaged and packaged.is_installed():
         print("Its packages are still installed. To remove them:")
         print(_uninstall_command(packaged.packages))

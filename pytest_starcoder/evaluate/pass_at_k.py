@@ -13,6 +13,9 @@ TITLES = {"humaneval": "HumanEval", "mbpp": "MBPP"}
 # The k for which pass@k is reported.
 PASS_AT = (1, 10, 100)
 
+# The form in which base models are asked: the bare prompt.
+CONTINUATION = "continuation"
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -38,7 +41,8 @@ class Sampling:
     """The sampling of answers; the defaults are those of bigcode-evaluation-harness.
 
     A temperature of 0 is greedy. `window` limits the tokens of prompt and answer together,
-    `prefix` precedes every prompt.
+    `prefix` precedes every prompt. `form` is how problems are put to the model: "continuation"
+    for the bare prompt, otherwise the family of an instruct model.
     """
 
     samples: int = 1
@@ -47,6 +51,7 @@ class Sampling:
     top_k: int = 0
     window: int = 512
     prefix: str = ""
+    form: str = CONTINUATION
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,12 @@ from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.report.progress import format_duration
 from pytest_starcoder.text.display import counted
 
+FORMS = {
+    "continuation": "bare prompt",
+    "chat": "prompt in a chat message",
+    "starcoder2-instruct": "prompt in the form of StarCoder2-Instruct",
+}
+
 DISCLAIMER = "What was run is machine-generated."
 
 
@@ -72,6 +78,7 @@ def sampling_description(evaluation: Evaluation) -> str:
     if sampling.temperature == 0:
         parts = ["greedy"]
     parts.append(f"prompt and answer at most {sampling.window} tokens")
+    parts.append(FORMS[sampling.form])
     if sampling.prefix:
         parts.append("with the StarCoder prefix")
     return ", ".join(parts)

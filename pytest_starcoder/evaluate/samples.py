@@ -5,37 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.pass_at_k import Problem, Sample, Sampling
+from pytest_starcoder.evaluate.pass_at_k import CONTINUATION, Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import read_rows
+from pytest_starcoder.evaluate.questions import make_prompt, read_answer
 from pytest_starcoder.files import resolve_target
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
-from pytest_starcoder.model.prompt import Model, Prompt
+from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.source.git.tracking import find_repository
-
-NOTICE = "# Here is the correct implementation of the code exercise\n"
-
-# Stops that are special tokens of StarCoder2; servers must get them as such.
-CONTROL_STOPS = frozenset({"<file_sep>"})
-
-# The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
-#
-# The form for StarCoder2 is ours and has not been measured by others.
-PREFIXES = {
-    "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
-    "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
-}
-
-
-def prompt_prefix(model: Model, family_setting: str) -> str:
-    """Return the prefix for a model; only the comment if it knows no form of a file."""
-    return PREFIXES.get(model_family(model, family_setting), NOTICE)
 
 
 class SampleFile:
@@ -87,6 +70,7 @@ class SampleFile:
             return []
         try:
             head, *rows = map(json.loads, content[: self._complete_size].splitlines())
+            head.setdefault("form", CONTINUATION)  # the only form of earlier versions
             samples = [from_fields(Sample, row) for row in rows]
             differing = [key for key in self._head if head.get(key) != self._head[key]]
         except (ValueError, RecursionError, AttributeError) as exc:
@@ -160,24 +144,20 @@ def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> S
     """Return a new answer; each has its own seed, and all the time of the setting timeout."""
     client.allow(client.settings.timeout)
     started = time.monotonic()
-    text = sampling.prefix + problem.prompt
-    stop_tokens: frozenset[str] = frozenset()
-    # Other models read the token as plain text.
-    if model_family(client.model(), client.settings.family) == "starcoder2":
-        stop_tokens = CONTROL_STOPS.intersection(problem.stop)
-    prompt = Prompt(
-        text,
-        # In the order of the harness: some servers accept only the first few.
-        stop=tuple(stop for stop in problem.stop if stop not in stop_tokens),
-        stop_tokens=tuple(sorted(stop_tokens)),
-        max_tokens=max(1, sampling.window - _count_tokens(client, text)),
+    family = model_family(client.model(), client.settings.family)
+    prompt = make_prompt(problem, sampling, family)
+    prompt = replace(
+        prompt,
+        max_tokens=max(1, sampling.window - _count_tokens(client, prompt.text)),
         temperature=sampling.temperature,
         seed=number + 1,
         top_k=sampling.top_k,
     )
     completion = client.complete(prompt)
     seconds = round(time.monotonic() - started, 3)
-    return Sample(problem.task, number, completion.text, seconds, completion.completion_tokens)
+    answer, whole = read_answer(completion.text, sampling.form)
+    tokens = completion.completion_tokens
+    return Sample(problem.task, number, answer, seconds, tokens, whole)
 
 
 def _count_tokens(client: Client, text: str) -> int:

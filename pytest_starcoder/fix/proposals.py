@@ -1,7 +1,7 @@
 """Asks a model to rewrite suspicious lines; returns edits, the likeliest first.
 
-The model fills a hole in a file from the code before and after it, a task that all families of
-code models are trained for. Nothing is run here.
+The model fills a hole in a file from the code before and after it, with the special tokens that
+it was trained with if it has some. Nothing is run here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pytest_starcoder.fix.edit_sites import Places, number_lines
 from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.code_blocks import extract_code
-from pytest_starcoder.model.prompts import model_family, render
+from pytest_starcoder.model.prompts import INSTRUCT_FAMILIES, fill_format, render
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import split, statement_at
@@ -78,10 +78,10 @@ def proposals(
     places: Places, client: Client, sources: SourceFiles, redact: Callable[[str], str]
 ) -> list[Edit]:
     """Ask for edits of the most suspicious statements. Raises BackendError."""
-    prompt_family = model_family(client.model(), client.settings.family)
+    format_name = fill_format(client.model(), client.settings.family)
     edits: dict[Edit, None] = {}  # a dict, since two holes may get the same edit
     for hole in _holes(places, sources):
-        edit = _ask(hole, client, prompt_family, redact)
+        edit = _ask(hole, client, format_name, redact)
         # A redacted value in the answer stands for one that the model has not seen.
         if edit is not None and REDACTED not in edit.after:
             edits[edit] = None
@@ -108,11 +108,9 @@ def _holes(places: Places, sources: SourceFiles) -> list[Hole]:
     return holes
 
 
-def _ask(
-    hole: Hole, client: Client, prompt_family: str, redact: Callable[[str], str]
-) -> Edit | None:
+def _ask(hole: Hole, client: Client, format_name: str, redact: Callable[[str], str]) -> Edit | None:
     prompt = render(
-        prompt_family,
+        format_name,
         "fill",
         repository="project",
         path=hole.path,
@@ -121,7 +119,7 @@ def _ask(
         after=redact(hole.after),
     )
     # Chat models answer with whole lines in a code block; others continue after the margin.
-    answers_in_block = prompt.chat or prompt_family == "starcoder2-instruct"
+    answers_in_block = format_name in INSTRUCT_FAMILIES
     stop = prompt.stop
     if not answers_in_block and hole.first == hole.last:
         stop = (*stop, "\n")

@@ -17,7 +17,13 @@ from pytest_starcoder.generate.suite_score import ReadSource
 from pytest_starcoder.model.client import Client, fit_prompt
 from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import FORMS, model_family, render
+from pytest_starcoder.model.prompts import (
+    FORMS,
+    INSTRUCT_FAMILIES,
+    fill_format,
+    model_family,
+    render,
+)
 from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -86,11 +92,12 @@ class ModelAuthor:
         if target.is_async:
             opening = f"@{async_mark()}\nasync {opening}"
         before, after = self._surroundings(target, MAX_TESTS)
-        prompt = self._prompt(target, opening, before, after, gaps)
+        form = self._form(after)
+        prompt = self._prompt(form, target, opening, before, after, gaps)
         completion, usage = self._complete(self._warmer(prompt, attempt))
         # Some base models begin anew instead of continuing the opening.
         texts = [extract_code(completion.text, "python")]
-        if not self._is_instruct:
+        if form[0] not in INSTRUCT_FAMILIES:
             texts.insert(0, opening + completion.text)
         label = f"written_{attempt + 1}"
         drafts: tuple[Draft, ...] = ()
@@ -111,7 +118,7 @@ class ModelAuthor:
         name = f"test_{target.test_stem}_predicted"
         opening = f"def {name}():\n    {assertion}"
         before, _ = self._surroundings(target, MAX_PREDICTION_TESTS)
-        prompt = self._prompt(target, opening, before)
+        prompt = self._prompt((self._family, "test"), target, opening, before)
         stop = ("\n", *prompt.stop)
         prompt = replace(prompt, stop=stop, max_tokens=MAX_LITERAL_TOKENS)
         completion, usage = self._complete(prompt)
@@ -134,7 +141,12 @@ class ModelAuthor:
 
     @property
     def _is_instruct(self) -> bool:
-        return self._family in ("chat", "starcoder2-instruct")
+        return self._family in INSTRUCT_FAMILIES
+
+    def _form(self, after: str) -> tuple[str, str]:
+        """Return the format and the form of a prompt for a test before the code `after`."""
+        filling = fill_format(self.client.model(), self.client.settings.family), "test-fill"
+        return filling if after and filling in FORMS else (self._family, "test")
 
     def _drafts(
         self, text: str, target: Target, model: str, label: str, before: str
@@ -153,22 +165,19 @@ class ModelAuthor:
 
     def _prompt(
         self,
+        form: tuple[str, str],
         target: Target,
         opening: str,
         before: str,
         after: str = "",
         gaps: Sequence[str] = (),
     ) -> Prompt:
-        form = "test"
-        if after and (self._family, "test-fill") in FORMS:
-            form = "test-fill"
         file = self.suite_file(target)
         redact = self.redact
 
         def render_code(parts: Sequence[str]) -> Prompt:
             return render(
-                self._family,
-                form,
+                *form,
                 repository="project",
                 path=target.path,
                 code=redact(parts[-1]),

@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 3
 MAX_PROMPT_TOKENS = 2900
 """Tokens of a prompt that, with its answer, fits the smallest window that servers give."""
 
-CACHE_FORMAT = 4
+CACHE_FORMAT = 5
 """Version of the fields of Completion and Model in the cache; part of every key."""
 
 

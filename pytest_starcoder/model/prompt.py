@@ -63,6 +63,7 @@ class Model:
     "gemma3", …), empty if the server does not report it. `window` is the maximum number of tokens
     of prompt and answer together. `chat`: the server has a template of messages for the
     model, and nothing says that it is a base model; False also if the server does not report that.
+    `fill` is the row of `fill_tokens.py` with the model's tokens, empty if none is known.
     """
 
     name: str
@@ -70,3 +71,4 @@ class Model:
     architecture: str
     window: int
     chat: bool = False
+    fill: str = ""

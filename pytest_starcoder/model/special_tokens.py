@@ -1,7 +1,7 @@
 """The special tokens of the models, and how they are kept out of a user's text.
 
 Servers read `<file_sep>` and its like as special tokens wherever they stand, in the user's source
-as well. A space after the `<` makes them ordinary text.
+as well. A space after the `<` or `[` makes them ordinary text.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ _OTHER_MODELS = (
     r"|</?s>|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image)>"  # Llama 2, Gemma
     r"|<unused\d+>"  # Gemma
     r"|<(?:PRE|SUF|MID|EOT)>"  # Code Llama
+    r"|\[(?:PREFIX|SUFFIX|MIDDLE)\]"  # Codestral
     r"|<[a-z]+(?:_[a-z]+)+>"  # fim, pr, issue, jupyter, and what a later StarCoder may add
 )
 _SPECIAL_TOKEN = re.compile("|".join([*map(re.escape, (*STARCODER2, *STARCODER)), _OTHER_MODELS]))
 
 
 def neutralize(text: str) -> str:
-    """Put a space after the `<` of everything that some model reads as a special token.
+    """Put a space after the first character of everything that some model reads as a special token.
 
     Doing it twice changes nothing more.
     """
-    return _SPECIAL_TOKEN.sub(lambda match: "< " + match.group()[1:], text)
+    return _SPECIAL_TOKEN.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)

@@ -250,7 +250,7 @@ SCHEMA: Mapping[str, Key] = {
     "session_timeout": Key(_seconds(0.1), "maximum seconds for all model calls of a run"),
     "temperature": Key(_number(0, 2), "sampling temperature"),
     "max_tokens": Key(_whole(1, 100_000), "maximum number of tokens per answer"),
-    "threads": Key(_whole(0, 1024), "threads of the embedded backend; 0 means all cores but one"),
+    "threads": Key(_whole(0, 1024), "threads of the embedded backend; 0 means one for each core"),
     "cache": Key(_cache, "on, off or the absolute path of a folder", _refuse_cache),
     "causes": Key(_whole(0, 1000), "maximum number of causes sent to the model per run"),
     "replay": Key(_switch, "run failing tests and their neighbours again to trace them"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.errors import raises_error
 from support.rewrites import CODE, INSTRUCT, MEAN, PATHS, Echo, completed, parses
+from support.servers import FakeOllama
 
 from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.errors import UnreadableAnswer
@@ -284,6 +287,18 @@ def test_block_placement(kind: str, text: str, line: int, answer: str, after: st
         else f"{answer}\n```\nDone."
     )
     assert completed(text, line, answer, kind=kind).after == after
+
+
+def test_instruct_model_with_fill_tokens(ollama_double: FakeOllama) -> None:
+    """It continues the text between its tokens; there is no block."""
+    ollama_double.model, ollama_double.answer = "qwen2.5-coder:7b-instruct", "return 1"
+    settings = Settings(backend="ollama", host=ollama_double.url, model=ollama_double.model)
+    with Client.from_settings(replace(settings, cache="off")) as client:
+        assert complete("a.py", "def f():\n    \nx = 1\n", 2, client).inserted == "return 1"
+    assert ollama_double.prompts()[-1] == (
+        "<|repo_name|>project\n<|file_sep|>a.py\n"
+        "<|fim_prefix|>def f():\n    <|fim_suffix|>\nx = 1\n<|fim_middle|>"
+    )
 
 
 @pytest.mark.parametrize("kind", INSTRUCT)

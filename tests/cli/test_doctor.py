@@ -85,6 +85,13 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
     assert not [line for line in lines if llamacpp.key in line]
 
 
+def test_format_of_holes(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
+    ollama_double.model = "qwen2.5-coder:7b-instruct"
+    status, lines = doctor(capsys, f"--starcoder-model={ollama_double.model}")
+    assert status == 0
+    assert "holes               are filled with the qwen format" in lines
+
+
 def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
     status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
     assert status == 0
@@ -257,7 +264,17 @@ PROBES = [
 
 KEYS = [
     *("format", "pytest_starcoder", "python", "system", "machine"),
-    *("backend", "server", "version", "model", "architecture", "family", "window", "probes"),
+    *(
+        "backend",
+        "server",
+        "version",
+        "model",
+        "architecture",
+        "family",
+        "fill",
+        "window",
+        "probes",
+    ),
 ]
 
 
@@ -310,6 +327,7 @@ def test_deep_file(
         "model": "starcoder2:7b",
         "architecture": "starcoder2",
         "family": "starcoder2",
+        "fill": "",
         "window": 16384,
     }
     assert [probe["name"] for probe in report["probes"]] == PROBES

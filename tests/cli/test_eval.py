@@ -47,7 +47,7 @@ def test_every_report_form(
         "  score     pass@1 50.0 %",
         "  problems  2 of 2, 1 solved, 1 answer each",
         "  sampling  temperature 0.2, top-p 0.95, seeds from 1, prompt and answer at most 512 "
-        "tokens",
+        "tokens, bare prompt",
         "  failed    1 AssertionError",
     ]
     assert rest[4].startswith("  time      0 s asking, ")
@@ -82,7 +82,10 @@ def test_sampling_kinds_stay_apart(
     assert (
         main(["eval", "humaneval", "--data", data, "--limit", "1", "--greedy", "--prompted"]) == 0
     )
-    shown = "  sampling  greedy, prompt and answer at most 512 tokens, with the StarCoder prefix\n"
+    shown = (
+        "  sampling  greedy, prompt and answer at most 512 tokens, bare prompt, "
+        "with the StarCoder prefix\n"
+    )
     assert shown in capsys.readouterr().out
     [request] = ollama_double.asked()
     assert request.body["options"]["temperature"] == 0
@@ -94,6 +97,33 @@ def test_sampling_kinds_stay_apart(
         "has answers of another evaluation: temperature and prefix differ."
         in capsys.readouterr().err
     )
+
+
+def test_instruct_model(
+    data: str,
+    tmp_path: Path,
+    ollama_double: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def answer(prompt: str) -> str:
+        assert prompt.startswith("Please provide a self-contained Python script")
+        code = prompt.partition("```python\n")[2].partition("\n```")[0]
+        return f"```python\n{code}{half_right(prompt)}```\n\nThis adds the two numbers."
+
+    ollama_double.model, ollama_double.architecture = "qwen2.5-coder:1.5b-instruct", "qwen2"
+    ollama_double.answer = answer
+    monkeypatch.setenv("STARCODER_MODEL", ollama_double.model)
+    arguments = ["eval", "humaneval", "--data", data, "--greedy", "--report", "r.json"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:4] == [
+        "  score     pass@1 50.0 %",
+        "  problems  2 of 2, 1 solved, 1 answer each",
+        "  sampling  greedy, prompt and answer at most 1280 tokens, prompt in a chat message",
+    ]
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["sampling"]["form"] == "chat"
 
 
 def test_recorded_answers_without_model(

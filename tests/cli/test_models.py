@@ -20,6 +20,7 @@ from pytest_starcoder.model.backends import choice, hub_models
 from pytest_starcoder.model.backends.coder_model import CODER
 from pytest_starcoder.model.backends.demo_model import DEMO
 from pytest_starcoder.model.backends.packaged_model import assemble
+from pytest_starcoder.model.backends.prompt_states import states_folder
 
 CONTENT = b"GGUF and so on"
 
@@ -186,6 +187,15 @@ def test_remove_without_packages(capsys: pytest.CaptureFixture[str], cache: Path
 )
 def test_misuse(capsys: pytest.CaptureFixture[str], words: list[str], error: str) -> None:
     assert models(capsys, *words) == (2, [], f"starcoder: {error}\n")
+
+
+def test_remove_saved_prompts(capsys: pytest.CaptureFixture[str], cache: Path) -> None:
+    folder = states_folder(cache)
+    folder.mkdir(parents=True)
+    (folder / "a.state").write_bytes(bytes(2_000_000))
+    _, lines, _ = models(capsys, "remove", "demo")
+    assert lines[-1] == "Removed the saved states of prompts (2 MB)."
+    assert not list(folder.iterdir())
 
 
 def test_file_that_cannot_be_removed(capsys: pytest.CaptureFixture[str], cache: Path) -> None:

@@ -14,7 +14,6 @@ from pytest_starcoder.evaluate.problems import HUMANEVAL_STOPS, read_problems
 from pytest_starcoder.evaluate.samples import (
     SampleFile,
     collect_samples,
-    prompt_prefix,
     read_recorded_samples,
 )
 from pytest_starcoder.model.client import Client
@@ -51,6 +50,30 @@ def test_sampling(tmp_path: Path, ollama_double: FakeOllama) -> None:
     assert 480 < options[0]["num_predict"] < 512
 
 
+def test_answers_of_instruct_model(tmp_path: Path, ollama_double: FakeOllama) -> None:
+    ollama_double.model = "qwen2.5-coder:1.5b-instruct"
+    code = "def add(a, b):\n    return a + b"
+    ollama_double.answer = f"Sure:\n\n```python\n{code}\n```\n\nIt adds the two."
+    problems = read_problems("humaneval", write_rows(tmp_path / "h.jsonl", ADD))
+    sampling = Sampling(form="chat", window=1280)
+    with client_of(ollama_double) as client:
+        file = SampleFile(tmp_path / "answers.jsonl", "humaneval", client.model(), sampling)
+        [sample] = collect_samples(client, problems, file)
+    assert (sample.answer, sample.whole) == (code, True)
+    [request] = ollama_double.asked()
+    assert "raw" not in request.body
+    assert request.body["options"]["num_predict"] > 1000
+
+
+def test_answers_of_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    SampleFile(path, "mbpp", MODEL, Sampling()).add(Sample("t/0", 0, ""))
+    path.write_text(path.read_text().replace(', "form": "continuation"', ""))
+    assert SampleFile(path, "mbpp", MODEL, Sampling()).samples == [Sample("t/0", 0, "")]
+    with pytest.raises(ConfigError, match="form differ"):
+        SampleFile(path, "mbpp", MODEL, Sampling(form="chat"))
+
+
 def test_continued_run(tmp_path: Path, ollama_double: FakeOllama) -> None:
     problems = [Problem(f"t/{number}", f"# {number}\n", "", ()) for number in range(4)]
     path = tmp_path / "answers.jsonl"
@@ -72,6 +95,7 @@ def test_continued_run(tmp_path: Path, ollama_double: FakeOllama) -> None:
     ("sampling", "model", "differs"),
     [
         (Sampling(temperature=0.8), MODEL, "temperature"),
+        (Sampling(form="chat"), MODEL, "form"),
         (Sampling(prefix="# p\n"), Model("other", "d2", "", 4096), "model and digest and prefix"),
     ],
 )
@@ -104,13 +128,6 @@ def test_missing_folder(tmp_path: Path) -> None:
         f"The answers cannot be written to {path}: No such file or directory. "
         "Name another file with --output."
     )
-
-
-def test_prompt_prefix() -> None:
-    notice = "# Here is the correct implementation of the code exercise\n"
-    assert prompt_prefix(MODEL, "auto") == f"<file_sep>solutions/solution_1.py\n{notice}"
-    assert prompt_prefix(MODEL, "starcoder") == f"<filename>solutions/solution_1.py\n{notice}"
-    assert prompt_prefix(Model("gemma", "", "gemma3", 4096), "auto") == notice
 
 
 def test_recorded_samples(tmp_path: Path) -> None:

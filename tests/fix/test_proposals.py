@@ -24,12 +24,13 @@ def propose(
     answer: Callable[[Prompt], str],
     *,
     chat: bool = False,
+    fill: str = "",
     places: Places = PLACES,
     redact: Callable[[str], str] = lambda text: text,
 ) -> tuple[list[Edit], list[Prompt]]:
     """Return the edits of a model, and the prompts it was asked."""
     prompts: list[Prompt] = []
-    model = Model("tiny", "d", "" if chat else "starcoder2", 4096, chat)
+    model = Model("tiny", "d", "" if chat else "starcoder2", 4096, chat, fill)
 
     def complete(prompt: Prompt) -> Completion:
         prompts.append(prompt)
@@ -60,6 +61,14 @@ def test_margin_of_further_lines() -> None:
 def test_chat_model_answers_in_a_block() -> None:
     edits, _ = propose(lambda _: "```python\nreturn 'many'\n```", chat=True)
     assert {edit.after for edit in edits} == {"return 'many'"}
+
+
+def test_chat_model_with_fill_tokens() -> None:
+    edits, prompts = propose(lambda _: "return 'many'", chat=True, fill="qwen")
+    assert {edit.after for edit in edits} == {"return 'many'"}
+    for prompt in prompts:
+        assert "<|fim_prefix|>def label(n):\n    " in prompt.text
+        assert not prompt.chat
 
 
 @pytest.mark.parametrize("answer", ["", f"return '{REDACTED}'"])

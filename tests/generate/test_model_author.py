@@ -113,6 +113,19 @@ def test_fill_in_test_file(ollama_double: FakeOllama) -> None:
     assert draft.imports == ("from decimal import Decimal", "", "from pkg.shop import mean")
 
 
+def test_instruct_model_fills_by_tokens(ollama_double: FakeOllama) -> None:
+    template = "{{ .System }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>"
+    info = {"general.architecture": "qwen2", "qwen2.context_length": 32768}
+    ollama_double.replies["/api/show"] = (200, {"template": template, "model_info": info})
+    ollama_double.answer = "():\n    assert mean([Decimal(2)]) == 2\n"
+    [draft] = drafts_of(ollama_double, text=THERE)
+    assert draft.body == ("assert mean([Decimal(2)]) == 2",)
+    [prompt] = ollama_double.prompts()
+    assert prompt.endswith(
+        "def test_mean<|fim_suffix|>\n\n\ndef test_behind():\n    assert 2<|fim_middle|>"
+    )
+
+
 def test_end_of_test_file(ollama_double: FakeOllama) -> None:
     ollama_double.answer = "():\n    assert mean([2]) == 2\n"
     assert drafts_of(ollama_double, text=THERE.partition("\n\n\ndef test_behind")[0])

@@ -232,9 +232,9 @@ def test_unwritable_cache(chosen: Settings) -> None:
 def test_fields_define_the_format() -> None:
     """A new field needs a new CACHE_FORMAT: entries of older versions must not be read."""
     assert (home.CACHE_FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
-        4,
+        5,
         "text model prompt_tokens completion_tokens cached_tokens truncated from_cache likelihood "
-        "name digest architecture window chat".split(),
+        "name digest architecture window chat fill".split(),
     )
 
 

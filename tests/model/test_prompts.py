@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_starcoder.model.fill_tokens import FILL_TOKENS
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER2
@@ -44,6 +45,11 @@ VOCABULARY = {
     "starcoder": FIRST_STARCODER,
     "chat": (),
     "completion": (),
+    **{
+        row: (*tokens.hole, *tokens.files, *tokens.stops)
+        for row, tokens in FILL_TOKENS.items()
+        if "starcoder" not in row
+    },
 }
 
 SPECIAL_TOKEN = re.compile("|".join(map(re.escape, {*STARCODER2, *FIRST_STARCODER})))
@@ -96,10 +102,8 @@ def template(family: str, name: str) -> str:
 def test_every_family_has_every_form() -> None:
     shared = {(name, form) for name in FAMILIES for form in PARTS if "-" not in form}
     starcoder2_forms = {("starcoder2", "review-state"), ("starcoder2", "review-line")}
-    assert {*FORMS} == shared | starcoder2_forms | {
-        ("starcoder2", "test-fill"),
-        ("starcoder", "test-fill"),
-    }
+    filling = {(row, form) for row in FILL_TOKENS for form in ("fill", "test-fill")}
+    assert {*FORMS} == shared | starcoder2_forms | filling
 
 
 @by_form
@@ -149,7 +153,7 @@ def test_special_tokens_match_family(form: tuple[str, str]) -> None:
     shape, vocabulary = FORMS[form], set(VOCABULARY[form[0]])
     assert set(shape.stop_tokens) <= vocabulary
     assert set(SPECIAL_TOKEN.findall(filled(form))) <= vocabulary
-    assert ("<|endoftext|>" in shape.stop_tokens) == bool(vocabulary)
+    assert bool(shape.stop_tokens) == bool(vocabulary)
     assert not SPECIAL_TOKEN.search("".join((*shape.stop, shape.lead)))
 
 

@@ -1,4 +1,4 @@
-"""Writes a GGUF file of 394 kB with StarCoder2's architecture and special tokens.
+"""Writes a GGUF file of 394 kB with StarCoder2's architecture, and its special tokens or others.
 
 Its weights are random and its answers noise, but a real llama.cpp and a real Ollama treat its
 tokens, window, stops and capabilities like those of the real model.
@@ -6,6 +6,7 @@ tokens, window, stops and capabilities like those of the real model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gguf
@@ -25,13 +26,15 @@ def write_tiny_model(
     context: int = 16384,
     finetune: str = "",
     template: str = "",
+    special_tokens: Sequence[str] = STARCODER2,
+    sentencepiece: bool = False,
 ) -> Path:
     """Write the model to `path`; if `always` is given, it only ever answers with that token.
 
-    `finetune` and `template` are what the metadata of an instruct model says.
+    `finetune` and `template` are what the metadata of an instruct model says. The first of
+    `special_tokens` ends an answer. Other tokens are bytes and merges as GPT-2 has them, or as
+    `sentencepiece` has them.
     """
-    tokens = [*STARCODER2, *_byte_characters(), *MERGED]
-    control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
     writer = gguf.GGUFWriter(path, "starcoder2")
     writer.add_name("tiny starcoder2")
     if finetune:
@@ -44,11 +47,10 @@ def write_tiny_model(
     writer.add_head_count_kv(KV_HEADS)
     writer.add_rope_freq_base(1e6)
     writer.add_layer_norm_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("starcoder")
-    writer.add_token_list(tokens)
-    writer.add_token_types([control] * len(STARCODER2) + [normal] * (len(tokens) - len(STARCODER2)))
-    writer.add_token_merges(MERGES)
+    if sentencepiece:
+        tokens = _add_sentencepiece_tokens(writer, special_tokens)
+    else:
+        tokens = _add_gpt2_tokens(writer, special_tokens)
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
     writer.add_unk_token_id(0)
@@ -94,6 +96,31 @@ def write_tiny_model(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def _add_gpt2_tokens(writer: gguf.GGUFWriter, special_tokens: Sequence[str]) -> list[str]:
+    """Write and return the tokens of a vocabulary like StarCoder's."""
+    ordinary = [*_byte_characters(), *MERGED]
+    control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("starcoder")
+    writer.add_token_list([*special_tokens, *ordinary])
+    writer.add_token_types([control] * len(special_tokens) + [normal] * len(ordinary))
+    writer.add_token_merges(MERGES)
+    return [*special_tokens, *ordinary]
+
+
+def _add_sentencepiece_tokens(writer: gguf.GGUFWriter, special_tokens: Sequence[str]) -> list[str]:
+    """Write and return the tokens of a vocabulary like Llama's."""
+    kinds = dict.fromkeys(special_tokens, gguf.TokenType.CONTROL)
+    kinds |= dict.fromkeys([f"<0x{byte:02X}>" for byte in range(256)], gguf.TokenType.BYTE)
+    kinds |= dict.fromkeys(["\u2581", "d", "e", "de"], gguf.TokenType.NORMAL)
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([*kinds])
+    writer.add_token_scores([0.0] * len(kinds))
+    writer.add_token_types([*kinds.values()])
+    return [*kinds]
 
 
 def _byte_characters() -> list[str]:

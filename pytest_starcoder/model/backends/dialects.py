@@ -24,7 +24,9 @@ from pytest_starcoder.errors import AccessDenied, BadResponse, RateLimited
 from pytest_starcoder.model.backends import OnText, completions
 from pytest_starcoder.model.backends.http import HttpBackend, Server
 from pytest_starcoder.model.backends.tokens import estimate
+from pytest_starcoder.model.fill_tokens import fill_of_name
 from pytest_starcoder.model.json_fields import int_field
+from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
@@ -52,6 +54,8 @@ class Dialect(HttpBackend):
 
     label = "the OpenAI-compatible server"
     max_stops: int | None = MAX_STOPS
+    completes_instruct = False
+    """Whether `/v1/completions` is also there for instruct models."""
 
     def __init__(self, server: Server, entry: Mapping[str, Any], settings: Settings) -> None:
         self._server = server
@@ -60,7 +64,10 @@ class Dialect(HttpBackend):
         self._name = str(entry.get("id", ""))
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        return Model(one_line(self._name), digest, "", self.window(deadline))
+        fill = ""
+        if self.completes_instruct or not is_instruct_name(self._name):
+            fill = fill_of_name(self._name)
+        return Model(one_line(self._name), digest, "", self.window(deadline), fill=fill)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
@@ -88,6 +95,7 @@ class Vllm(Dialect):
 
     label = "vLLM"
     max_stops = None
+    completes_instruct = True
 
     _can_count = True
 

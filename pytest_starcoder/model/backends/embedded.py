@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,17 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
 from pytest_starcoder.model.backends.choice import PACKAGED_MODELS
+from pytest_starcoder.model.backends.cpu_cores import count_cores
 from pytest_starcoder.model.backends.gguf_metadata import read_texts
 from pytest_starcoder.model.backends.http import digest, timeout_hint
 from pytest_starcoder.model.backends.hub_models import HUB_MODELS, pulled_file
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.backends.packaged_model import assemble
+from pytest_starcoder.model.backends.prompt_states import (
+    PromptMemory,
+    PromptStates,
+    states_folder,
+)
 from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings, cache_folder
@@ -68,6 +75,8 @@ class Embedded:
         self.place = str(self._file)
         self._engine: subprocess.Popen[str] | None = None
         self._server: LlamaCpp | None = None
+        self._states: PromptStates | None = None
+        self._memory: PromptMemory | None = None
 
     def identify(self, deadline: Deadline) -> str:
         # Hashing gigabytes would take longer than the answer: size and time stand for the content.
@@ -78,7 +87,7 @@ class Embedded:
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         model = self._running_server(deadline).inspect(digest, deadline)
         is_chat = model.chat or follows_instructions(self._file)
-        return Model(self._name, digest, model.architecture, model.window, is_chat)
+        return replace(model, name=self._name, chat=is_chat)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return self._running_server(deadline).count(text, deadline)
@@ -86,7 +95,13 @@ class Embedded:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        return self._running_server(deadline).complete(prompt, model, deadline, on_text)
+        server = self._running_server(deadline)
+        if self._memory is None:
+            return server.complete(prompt, model, deadline, on_text)
+        self._memory.prepare(prompt)
+        completion = server.complete(prompt, model, deadline, on_text)
+        self._memory.add(completion)
+        return completion
 
     def version(self, deadline: Deadline) -> str:
         from importlib.metadata import version
@@ -94,9 +109,16 @@ class Embedded:
         return f"xllamacpp {version('xllamacpp')}"
 
     def close(self) -> None:
-        self._server = None
+        try:
+            if self._memory is not None:
+                self._memory.save()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._server = self._memory = None
         if self._engine is not None:
-            self._engine.kill()  # it has nothing to save
+            self._engine.kill()
             self._engine.communicate()
             self._engine = None
 
@@ -111,17 +133,28 @@ class Embedded:
                 start="The engine has ended, perhaps for lack of memory: "
                 "try again, or use a smaller model.",
             )
+            if self._states is not None:
+                self._memory = PromptMemory(self._states, self._server)
         return self._server
 
     def _start(self, key: str, deadline: Deadline) -> str:
         """Start the engine and return its URL once it has loaded the model."""
+        if self._settings.cache != "off":
+            folder = states_folder(cache_folder(self._settings))
+            self._states = PromptStates(folder, self.identify(deadline))
         self._engine = self._launch()
-        order = {"model": self.place, "key": key, "threads": self._threads(), "window": WINDOW}
+        order = {
+            "model": self.place,
+            "key": key,
+            "threads": self._threads(),
+            "window": WINDOW,
+            "states": f"{self._states.folder}{os.sep}" if self._states else "",
+        }
         answer = _first_answer(self._engine, json.dumps(order), deadline)
         if answer:
             return str(json.loads(answer)["url"])
         # The engine has ended without an answer, by itself or killed at the deadline.
-        self.close()
+        self._end()
         if deadline.remaining() <= 0:
             raise BackendTimeout(
                 f"The embedded llama.cpp did not load {self._file.name} "
@@ -139,6 +172,9 @@ class Embedded:
         if sys.platform == "win32":
             separation = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         command, environment = interpreter.start("-I", str(Path(__file__).with_name("engine.py")))
+        # OpenMP's threads spin where they wait for each other. Beside a busy process, one of them
+        # waits for a core while the others spin: two threads then take longer than one.
+        environment.setdefault("OMP_WAIT_POLICY", "passive")
         return subprocess.Popen(
             command,
             env=environment,
@@ -150,8 +186,7 @@ class Embedded:
         )
 
     def _threads(self) -> int:
-        """Return all cores but one: with one thread too many llama.cpp is several times slower."""
-        return self._settings.threads or max(1, (os.cpu_count() or 1) - 1)
+        return self._settings.threads or count_cores()
 
 
 def _first_answer(engine: subprocess.Popen[str], order: str, deadline: Deadline) -> str:

@@ -14,6 +14,7 @@ import urllib.request
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())
+    os.umask(0o077)  # saved states contain prompts
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -27,6 +28,8 @@ def main() -> None:
     params.swa_full = True
     params.warmup = False
     params.ui = False
+    params.slot_save_path = order["states"]
+    params.cache_ram_mib = 512  # for the states of earlier prompts; the default is 8192
     params.port = 0
     params.api_keys = [order["key"]]
     server = xllamacpp.Server(params)

@@ -6,6 +6,7 @@ among `preserved_tokens`: otherwise it has no text that a stop could match.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -26,6 +27,7 @@ from pytest_starcoder.model.backends.http import (
     digest,
     unexpected_reply,
 )
+from pytest_starcoder.model.fill_tokens import fill_of_vocabulary
 from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
 from pytest_starcoder.model.model_name import is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -77,7 +79,9 @@ class LlamaCpp(HttpBackend):
         # With --alias, only the path of the file says what the model is.
         file_name = PurePath(str(props.get("model_path", ""))).name
         is_chat = bool(props.get("chat_template")) and is_instruct_name(file_name)
-        return Model(name, digest, architecture, self._window(entry, props), is_chat)
+        count = partial(self._count, deadline=deadline, add_special=False)
+        fill = fill_of_vocabulary(count, f"{name} {file_name}")
+        return Model(name, digest, architecture, self._window(entry, props), is_chat, fill)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return self._count(text, deadline, add_special=True)
@@ -90,6 +94,13 @@ class LlamaCpp(HttpBackend):
 
     def version(self, deadline: Deadline) -> str:
         return str(self._server.get("/props", deadline).get("build_info") or "")
+
+    def save_slot(self, file: str, deadline: Deadline) -> None:
+        """Save what the server computed for its last prompt, in its folder for this."""
+        self._server.post("/slots/0?action=save", {"filename": file}, deadline)
+
+    def restore_slot(self, file: str, deadline: Deadline) -> None:
+        self._server.post("/slots/0?action=restore", {"filename": file}, deadline)
 
     def _request_body(self, prompt: Prompt) -> dict[str, Any]:
         body = completions.request_body(prompt, self._settings) | {

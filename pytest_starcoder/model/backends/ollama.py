@@ -33,6 +33,7 @@ from pytest_starcoder.model.backends.http import (
     unexpected_reply,
 )
 from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS, estimate
+from pytest_starcoder.model.fill_tokens import fill_of_name, fill_of_template
 from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
 from pytest_starcoder.model.model_name import is_base_name, is_instruct_name
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -96,7 +97,9 @@ class Ollama(HttpBackend):
             chat = template.replace(" ", "") not in ("", "{{.Prompt}}")
         elif is_base_name(finetune):
             chat = False
-        return Model(self._settings.model, digest, architecture, window, chat)
+        name = self._settings.model
+        fill = fill_of_template(template, architecture) or fill_of_name(name)
+        return Model(name, digest, architecture, window, chat, fill)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText

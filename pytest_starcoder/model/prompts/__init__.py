@@ -12,6 +12,9 @@ follow. The two instruct families share their instructions.
 | chat                | messages, in a template          | none             | the template's own |
 | completion          | anything; worked examples        | the next example | none that we know  |
 
+Holes in files are filled with the tokens of `fill_tokens.py` where the model has them, whatever
+its family: each row there has a folder here, with the forms `fill` and `test-fill`.
+
 StarCoder2's forms are those of arXiv:2402.19173, section 5; the first StarCoder's those of its
 playground; the instruct model's that of its card.
 
@@ -27,6 +30,7 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
+from pytest_starcoder.model.fill_tokens import FILL_TOKENS
 from pytest_starcoder.model.model_name import (
     is_base_name,
     is_instruct_name,
@@ -50,8 +54,6 @@ _CAUSE = "The test fails because"
 _END = ("<|endoftext|>",)
 _ISSUE = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<file_sep>", *_END)
 _FILE = ("<file_sep>", "<repo_name>", "<issue_start>", "<pr>", "<jupyter_start>", *_END)
-_FIM = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>")
-_HOLE = ("<file_sep>", *_FIM, *_END)
 _REVIEW = (
     "<pr>",
     "<pr_status>",
@@ -73,7 +75,6 @@ _REVIEW = (
 # The first StarCoder, which names some parts otherwise.
 _ISSUE_1 = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<filename>", *_END)
 _FILE_1 = ("<filename>", "<reponame>", "<issue_start>", "<jupyter_start>", *_END)
-_HOLE_1 = ("<filename>", *_FIM, *_END)
 _COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>", "<filename>", *_END)
 
 _SCRIPT = ("\nif __name__",)
@@ -87,24 +88,20 @@ _FORMS_BY_FAMILY = {
         "ask": Form(("\nusername_", "\nUpvotes:"), _ISSUE),
         "code": Form((), _FILE),
         "describe": Form(("\nusername_", "\n\n\n"), _ISSUE, 250, "It"),
-        "fill": Form((), _HOLE, 200),
         "edit": Form((*_FENCE, "\nusername_"), _ISSUE),
         "review-state": Form(("\n",), _REVIEW, 6),
         "review-line": Form(("\n",), _REVIEW, 6),
         "review": Form(_REMARK, _REVIEW, 80),
         "test": Form(_SCRIPT, _FILE, 250),
-        "test-fill": Form(_SCRIPT, _HOLE, 250),
     },
     "starcoder": {
         "explain": Form(("\nusername_", "\n\n"), _ISSUE_1, 120, _CAUSE),
         "ask": Form(("\nusername_",), _ISSUE_1),
         "code": Form((), _FILE_1),
         "describe": Form(("\nusername_", "\n\n\n"), _ISSUE_1, 250, "It"),
-        "fill": Form((), _HOLE_1, 200),
         "edit": Form((), _COMMIT),
         "review": Form(_REMARK, _ISSUE_1, 80),
         "test": Form(_SCRIPT, _FILE_1, 250),
-        "test-fill": Form(_SCRIPT, _HOLE_1, 250),
     },
     "starcoder2-instruct": {
         "explain": Form((*_INSTRUCT, "\n\n"), _END, 120, _CAUSE),
@@ -145,6 +142,13 @@ for _family, _forms in _FORMS_BY_FAMILY.items():
     for _name, _form in _forms.items():
         FORMS[_family, _name] = _form
 
+for _row, _tokens in FILL_TOKENS.items():
+    FORMS[_row, "fill"] = Form((), _tokens.stops, 200)
+    FORMS[_row, "test-fill"] = Form(_SCRIPT, _tokens.stops, 250)
+
+INSTRUCT_FAMILIES = ("chat", "starcoder2-instruct")
+"""Families that answer an instruction, with code in a block."""
+
 
 def model_family(model: Model, chosen: str = "auto") -> str:
     """Return the family of a model: `chosen`, or else by what its server and name say."""
@@ -165,6 +169,21 @@ def model_family(model: Model, chosen: str = "auto") -> str:
     if "starcoder" in description:
         return "starcoder"
     return "completion"
+
+
+def fill_format(model: Model, chosen: str = "auto") -> str:
+    """Return the row of `fill_tokens.py` to fill holes with, or else the model's family.
+
+    A family that the user has chosen stays. Instruct models are asked by tokens only if their
+    publisher trained them for it.
+    """
+    family = model_family(model, chosen)
+    tokens = FILL_TOKENS.get(model.fill)
+    if tokens is None or chosen != "auto":
+        return family
+    if family in INSTRUCT_FAMILIES and not tokens.instruct:
+        return family
+    return model.fill
 
 
 def render(family: str, form: str, **parts: str) -> Prompt:

@@ -250,6 +250,21 @@ def test_window_by_kind(double: Double, window: int) -> None:
         assert backend.inspect("d", soon()) == Model("bigcode/starcoder2-7b", "d", "", window)
 
 
+@pytest.mark.parametrize(
+    ("double", "fill"),
+    [
+        (FakeVllm(model="Qwen/Qwen2.5-Coder-7B-Instruct"), "qwen"),
+        # Other servers may have only chats for instruct models.
+        (FakeOpenAI(model="Qwen/Qwen2.5-Coder-7B-Instruct"), ""),
+        (FakeOpenAI(model="Qwen/Qwen2.5-Coder-7B"), "qwen"),
+        (FakeVllm(model="Qwen/Qwen2.5-7B-Instruct"), ""),
+    ],
+)
+def test_fill_tokens_by_name(double: Double, fill: str) -> None:
+    with asking(double) as backend:
+        assert backend.inspect("d", soon()).fill == fill
+
+
 def test_vllm_count() -> None:
     double = FakeVllm()
     with asking(double) as backend:

@@ -25,7 +25,7 @@ from pytest_starcoder.errors import (
     MissingExtra,
     MissingModel,
 )
-from pytest_starcoder.model.backends import engine, make_backend
+from pytest_starcoder.model.backends import embedded, engine, make_backend
 from pytest_starcoder.model.backends.embedded import Embedded
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.settings import Settings
@@ -79,7 +79,9 @@ def test_digest_of_the_file(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_model_name(backend: Embedded) -> None:
-    assert backend.inspect("d", soon()) == Model("tiny-starcoder2.gguf", "d", "starcoder2", 4096)
+    assert backend.inspect("d", soon()) == Model(
+        "tiny-starcoder2.gguf", "d", "starcoder2", 4096, fill="starcoder2"
+    )
 
 
 def test_engine_is_reused(backend: Embedded) -> None:
@@ -195,14 +197,24 @@ def test_engine_prints_nothing(tiny_model: Path, capfd: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    ("cores", "chosen", "threads"),
-    [(8, 0, 7), (2, 0, 1), (1, 0, 1), (None, 0, 1), (8, 3, 3), (2, 64, 64)],
+    ("cores", "chosen", "threads"), [(8, 0, 8), (1, 0, 1), (8, 3, 3), (2, 64, 64)]
 )
 def test_number_of_threads(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, cores: int | None, chosen: int, threads: int
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, cores: int, chosen: int, threads: int
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(embedded, "count_cores", lambda: cores)
     assert made(tiny_model, threads=chosen)._threads() == threads
+
+
+@linux
+@pytest.mark.parametrize(("chosen", "policy"), [("", "passive"), ("active", "active")])
+def test_threads_do_not_spin(
+    backend: Embedded, monkeypatch: pytest.MonkeyPatch, chosen: str, policy: str
+) -> None:
+    if chosen:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+    environment = (Path("/proc") / str(pid(backend)) / "environ").read_bytes().split(b"\0")
+    assert f"OMP_WAIT_POLICY={policy}".encode() in environment
 
 
 def test_engine_parameters_exist() -> None:
@@ -213,7 +225,7 @@ def test_engine_parameters_exist() -> None:
     fields = [
         ast.unparse(target) for target in assigned if ast.unparse(target).startswith("params.")
     ]
-    assert len(fields) == 11
+    assert len(fields) == 13
     params = xllamacpp.CommonParams()
     for field in fields:
         operator.attrgetter(field.removeprefix("params."))(params)

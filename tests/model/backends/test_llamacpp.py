@@ -74,7 +74,8 @@ def test_window_from_props(llamacpp: RealServer, backend: LlamaCpp) -> None:
 def test_window_of_smaller_model(tmp_path: Path) -> None:
     with running_llamacpp(write_tiny_model(tmp_path / "small.gguf", context=512)) as server:
         backend = LlamaCpp(server.url, Settings(), server.key)
-        assert backend.inspect("d", soon()) == Model("small.gguf", "d", "starcoder2", 512)
+        model = backend.inspect("d", soon())
+        assert model == Model("small.gguf", "d", "starcoder2", 512, fill="starcoder2")
         backend.close()
 
 
@@ -244,7 +245,7 @@ def test_window_without_props(ollama_double: FakeOllama, double_backend: LlamaCp
     ollama_double.replies |= {
         "/v1/models": (200, {"data": [{"id": "m.gguf", "meta": {"n_ctx": 2048}}]}),
         "/props": (403, {"error": "closed"}),
-        "/tokenize": (200, {"tokens": [1, 2, 3, 4]}),
+        "/tokenize": (200, {"tokens": [1] * 9}),
     }
     assert double_backend.inspect("d", soon()) == Model("m.gguf", "d", "", 2048)
 
@@ -273,7 +274,7 @@ def test_chat_from_props(
                 "default_generation_settings": settings,
             },
         ),
-        "/tokenize": (200, {"tokens": [1, 2, 3, 4]}),
+        "/tokenize": (200, {"tokens": [1] * 9}),
     }
     assert double_backend.inspect("d", soon()) == Model("mine", "d", "", 2048, chat)
 

@@ -189,6 +189,15 @@ def test_chat_template(
     assert backend.inspect("d", soon()).chat is chat
 
 
+def test_fill_tokens_of_template(ollama_double: FakeOllama, backend: Ollama) -> None:
+    shown = {
+        "template": "{{ .System }} [SUFFIX]{{ .Suffix }}[PREFIX] {{ .Prompt }}",
+        "model_info": {"general.architecture": "llama"},
+    }
+    ollama_double.replies["/api/show"] = (200, shown)
+    assert backend.inspect("d", soon()).fill == "codestral"
+
+
 def test_list_models(ollama_double: FakeOllama, backend: Ollama) -> None:
     models = [{"name": "a:1b", "size": 7}, {"name": "b"}]
     ollama_double.replies["/api/tags"] = (200, {"models": models})
