@@ -248,7 +248,7 @@ def _hub_errors(model: HubModel, hub: Hub, token: str) -> Iterator[None]:
     """Translate the errors of huggingface_hub, whose messages contain signed addresses."""
     from huggingface_hub import errors
 
-    # The base class of httpx, which huggingface_hub imports under another name since version 2.
+    # The base class of its HTTP library's errors, which it does not export.
     http_error: type[Exception] = vars(errors)["HTTPError"]
     try:
         yield
