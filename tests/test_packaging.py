@@ -211,5 +211,5 @@ def test_entry_points() -> None:
 def test_dependencies() -> None:
     names = {requirement.split(">")[0].split("=")[0] for requirement in PROJECT["dependencies"]}
     fixed_by_the_user = {"pytest", "pluggy", "requests", "python-dotenv", "gitpython"}
-    assert names == fixed_by_the_user | {"unidiff", "platformdirs", "pygments"}
+    assert names == fixed_by_the_user | {"unidiff", "platformdirs", "pygments", "tomlkit"}
     assert metadata("pytest-starcoder")["Requires-Python"] == ">=3.11"

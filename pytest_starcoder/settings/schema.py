@@ -240,7 +240,7 @@ SCHEMA: Mapping[str, Key] = {
     ),
     "model": Key(
         _text,
-        "name of the model; for the embedded backend a .gguf file, coder or demo",
+        "name of the model; if embedded, a .gguf file, coder, demo or a pulled one",
         _refuse_model,
     ),
     "host": Key(_host, "address of the server", _refuse_host),

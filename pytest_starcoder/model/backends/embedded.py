@@ -33,6 +33,7 @@ from pytest_starcoder.model.backends.choice import PACKAGED_MODELS
 from pytest_starcoder.model.backends.cpu_cores import count_cores
 from pytest_starcoder.model.backends.gguf_metadata import read_texts
 from pytest_starcoder.model.backends.http import digest, timeout_hint
+from pytest_starcoder.model.backends.hub_models import HUB_MODELS, pulled_file
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.backends.packaged_model import assemble
 from pytest_starcoder.model.backends.prompt_states import (
@@ -86,7 +87,7 @@ def starcoder_backend(name: str, settings: Settings) -> Embedded | None:
 
 
 class Embedded:
-    """The GGUF file `settings.model`, or a model that an extra installs.
+    """The GGUF file `settings.model`, a model that an extra installs, or one that was pulled.
 
     The engine starts with the first use.
     """
@@ -282,10 +283,16 @@ def follows_instructions(file: Path) -> bool:
 
 
 def model_file(settings: Settings) -> Path:
-    """Return the GGUF file that `settings.model` names; an extra's model is joined if needed."""
+    """Return the GGUF file that `settings.model` names; an extra's model is joined if needed.
+
+    A model of the hub must have been pulled: nothing is downloaded here.
+    """
     packaged = PACKAGED_MODELS.get(settings.model)
     if packaged:
         return assemble(packaged, cache_folder(settings))
+    hub_model = HUB_MODELS.get(settings.model)
+    if hub_model:
+        return pulled_file(hub_model, cache_folder(settings))
     source = settings.source("model")
     try:
         path = Path(settings.model).expanduser().absolute()
@@ -297,10 +304,10 @@ def model_file(settings: Settings) -> Path:
         ) from exc
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(
-            f"{source}: the embedded backend needs a .gguf file, coder or demo, "
+            f"{source}: the embedded backend needs a .gguf file, coder, demo or a pulled model, "
             f"not {settings.model!r}.",
             "Set model to the path of a .gguf file, or to coder after "
-            "`pip install 'pytest-starcoder[coder]'`.",
+            "`pip install 'pytest-starcoder[coder]'`; `starcoder models` lists what can be pulled.",
         )
     try:
         with path.open("rb") as file:

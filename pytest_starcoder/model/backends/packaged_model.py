@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from pytest_starcoder.atomic_write import atomic_write
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install, os_reason
@@ -34,6 +35,19 @@ ABANDONED_SECONDS = 3600.0
 
 MAX_WAIT_SECONDS = 600.0
 """Maximum time to wait for another process that joins the same model."""
+
+
+class ModelFile(Protocol):
+    """A model's file in the cache, and what it must be."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def path(self, cache: Path) -> Path:
+        """Return its place, where it need not be yet."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,11 @@ def assemble(model: PackagedModel, cache: Path) -> Path:
     return path
 
 
-def remove(model: PackagedModel, cache: Path) -> int:
-    """Delete what `assemble` wrote, and return how many bytes that were. Raises OSError."""
+def remove(model: ModelFile, cache: Path) -> int:
+    """Delete a model's files, partial ones too; return how many bytes that were. Raises OSError."""
     path = model.path(cache)
     removed = 0
-    for file in (path, _record_path(path), *_partial_files(path)):
+    for file in _files(path):
         with contextlib.suppress(FileNotFoundError):
             size = file.stat().st_size
             file.unlink()
@@ -128,6 +142,15 @@ def remove(model: PackagedModel, cache: Path) -> int:
     with contextlib.suppress(OSError):  # other files are not ours to delete
         path.parent.rmdir()
     return removed
+
+
+def disk_use(model: ModelFile, cache: Path) -> int:
+    """Return how many bytes a model's files take, partial ones too."""
+    return sum(_size(file) for file in _files(model.path(cache)))
+
+
+def _files(path: Path) -> list[Path]:
+    return [path, _record_path(path), *_partial_files(path)]
 
 
 def size_text(size: int) -> str:
@@ -175,17 +198,11 @@ def _join(parts: Sequence[Path], path: Path, model: PackagedModel) -> None:
     if sum(_size(part) for part in parts) != model.size:
         raise _WrongContent
     _remove_abandoned_files(path)
-    _require_space(path, model)
+    require_space(path, model.size, f"The {model.setting} model")
     if model.notice:
         print(model.notice, file=sys.stderr, flush=True)
-    status = StatusLine(
-        _write_at_once,
-        shutil.get_terminal_size().columns,
-        live=sys.stderr.isatty(),
-        interval=0.2,
-    )
     with (
-        status.show(f"assembling {model.name}") as show_progress,
+        status_line().show(f"assembling {model.name}") as show_progress,
         atomic_write(path) as file,
     ):
         digest = hashlib.sha256()
@@ -201,6 +218,12 @@ def _join(parts: Sequence[Path], path: Path, model: PackagedModel) -> None:
         os.fsync(file.fileno())
 
 
+def status_line() -> StatusLine:
+    """Return the line for progress, on standard error if that is a terminal."""
+    columns = shutil.get_terminal_size().columns
+    return StatusLine(_write_at_once, columns, live=sys.stderr.isatty(), interval=0.2)
+
+
 def _write_at_once(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()  # a line without an end would wait
@@ -214,13 +237,14 @@ def _size(part: Path) -> int:
         return 0
 
 
-def _require_space(path: Path, model: PackagedModel) -> None:
+def require_space(path: Path, size: int, name: str) -> None:
+    """Raise MissingModel if there is no space for `size` more bytes at `path`."""
     existing = next(folder for folder in path.parents if folder.exists())
     free = shutil.disk_usage(existing).free
-    if free < model.size:
+    if free < size:
         raise MissingModel(
-            f"The {model.setting} model ({size_text(model.size)}) does not fit into "
-            f"{path.parent}: {size_text(free)} are free.",
+            f"{name} ({size_text(size)}) does not fit into {path.parent}: "
+            f"{size_text(free)} are free.",
             "Free some space there, or set STARCODER_CACHE to another folder.",
         )
 
@@ -241,7 +265,7 @@ def _remove_abandoned_files(path: Path) -> None:
 # --- the check at each use ---
 
 
-def is_intact(path: Path, model: PackagedModel) -> bool:
+def is_intact(path: Path, model: ModelFile) -> bool:
     """Return whether the file is there and has the right SHA-256.
 
     Hashing a gigabyte takes seconds, so a file that has been hashed is recognised by its size,
@@ -269,7 +293,7 @@ def is_intact(path: Path, model: PackagedModel) -> bool:
     return True
 
 
-def _fingerprint(path: Path, model: PackagedModel) -> bytes:
+def _fingerprint(path: Path, model: ModelFile) -> bytes:
     status = path.stat()
     facts = (
         model.sha256,

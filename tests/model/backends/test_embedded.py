@@ -296,10 +296,20 @@ def test_folder_as_model(tmp_path: Path) -> None:
 def test_model_name_as_file() -> None:
     with raises_error(
         ConfigError,
-        "STARCODER_MODEL: the embedded backend needs a .gguf file, coder or demo, "
-        "not 'starcoder2:7b'.",
+        "STARCODER_MODEL: the embedded backend needs a .gguf file, coder, demo or a pulled model, "
+        "not 'codellama:7b'.",
         "Set model to the path of a .gguf file, or to coder after `pip install "
-        "'pytest-starcoder[coder]'`.",
+        "'pytest-starcoder[coder]'`; `starcoder models` lists what can be pulled.",
+    ):
+        made("codellama:7b")
+
+
+def test_model_that_is_not_pulled() -> None:
+    with raises_error(
+        MissingModel,
+        "starcoder2:7b is not downloaded.",
+        "Download it with `starcoder models pull starcoder2:7b`, or set model to the path of a "
+        ".gguf file.",
     ):
         made("starcoder2:7b")
 
