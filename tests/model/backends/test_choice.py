@@ -135,6 +135,6 @@ def test_name_without_a_server(model: str, name: str) -> None:
 def test_packaged_models_are_in_the_extras() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
     extras = project["project"]["optional-dependencies"]
-    for name, model in home.PACKAGED_MODELS.items():
-        packages = {line.partition("==")[0] for line in extras[name]}
+    for model in home.PACKAGED_MODELS.values():
+        packages = {line.partition("==")[0] for line in extras[model.extra]}
         assert packages == {"pytest-starcoder[embedded]", *model.packages}
