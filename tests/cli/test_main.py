@@ -28,7 +28,10 @@ def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "demo Explain the failures of a small broken project with the demo model" in told
+    assert (
+        "demo Explain the failures of a small broken project with a model that pip installed"
+        in told
+    )
     assert "doctor Show which model is used, whether it answers, and what to do next" in told
 
 
