@@ -319,4 +319,4 @@ def test_model_writes_a_line(pytester: pytest.Pytester, ollama_double: FakeOllam
     assert f"+    {line}" in fix_lines(lines)
     assert " still passes; written by" in " ".join(" ".join(lines).split())
     diff = f'-    return "few"\n+    {line}\n'
-    assert f"With this change it passes:\n```diff\n{diff}```" in ollama_double.prompts()[-1]
+    assert f"With this change the test passes:\n```diff\n{diff}```" in ollama_double.prompts()[-1]
