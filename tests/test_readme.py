@@ -43,6 +43,7 @@ def stable(output: str) -> str:
     output = re.sub(notice, lambda match: " ".join(match[0].split()), output, flags=re.S)
     output = re.sub(r"^=+ (StarCoder: .*?) =+$", r"\1", output, flags=re.M)
     output = re.sub(r"^(answer +).*", r"\1WORDS", output, flags=re.M)
+    output = re.sub(r"^(runs with|instruction sets) .*", r"\1", output, flags=re.M)
     # The demo model may remark on a line, or not.
     output = re.sub(r"^ +also: .*\n", "", output, flags=re.M)
     return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()

@@ -78,7 +78,7 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
     ],
 )
 def test_missing_extra_of_demo(tmp_path: Path, missing: str, sentence: str) -> None:
-    run = demo(tmp_path, without(missing))
+    run = demo(tmp_path, without(missing), STARCODER_MODEL="demo")
     assert (run.returncode, run.stderr) == (2, sentence)
     assert list(tmp_path.iterdir()) == []
 
