@@ -420,7 +420,7 @@ def test_doctor_finds_the_backend(installed: Path, program: Program, tmp_path: P
 
 @pytest.mark.slow
 def test_pytest_run(installed: Path, program: Program, pytester: pytest.Pytester) -> None:
-    program("print(' the divisor is one too small.\\n\\nAnd so on.')")
+    program("print(' mean divides by one too little.\\n\\nAnd so on.')")
     pytester.makepyfile(**MEAN)
     lines = run("pytest", "--starcoder-explain", folder=pytester.path, installed=installed)
     assert any(
@@ -428,7 +428,7 @@ def test_pytest_run(installed: Path, program: Program, pytester: pytest.Pytester
     )
     assert SEEN in lines
     assert (
-        "     why       The test fails because the divisor is one too small. (answer, a guess)"
+        "     why       The test fails because mean divides by one too little. (answer, a guess)"
         in lines
     )
 
