@@ -103,6 +103,8 @@ def _guess(question: Question, client: Client, on_text: OnText, redact: Redact) 
     grounding = Grounding(evidence)
     marked = grounding.add(clean_answer(completion.text)) + grounding.end()
     why = redact(marked.strip())
+    if not completion.truncated and why[-1:] not in (".", "!", "?"):
+        why += "."  # the stop that ended the sentence
     if flaw != NOTHING_SEEN:
         on_text(why)
     return Answer(

@@ -259,10 +259,10 @@ def test_outage() -> None:
 
 
 def test_control_characters() -> None:
-    talk = Talk(MemoryBackend((" \x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2Jup \u202eabc \x08",)))
+    talk = Talk(MemoryBackend((" \x1b[31mred\x1b[0m \x1b]0;title\x07 \x08 \x9b2Jup \u202eabc",)))
     talk.ask("test_one")
     assert not {"\x1b", "\x9b", "\x07", "\x08", "\u202e"} & set(talk.screen.text)
-    assert talk.screen.text.endswith("up abc (tiny:1b, a guess)\n")
+    assert talk.screen.text.endswith("up abc. (tiny:1b, a guess)\n")
 
 
 # --- where a change was checked ------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_truncated_answer() -> None:
 def test_lead(answer: tuple[str, ...]) -> None:
     pieces: list[str] = []
     ask_why(CASE, Client(MemoryBackend(answer), Settings()), pieces.append, redact)
-    assert "".join(pieces) == f"{LEAD} `f10` b"
+    assert "".join(pieces) == f"{LEAD} `f10` b."
 
 
 @pytest.mark.parametrize("answer", [(), ("",), (" \n", "\n")])
