@@ -1,14 +1,17 @@
 """Times the README's first command on a bare machine.
 
-Installing into a new environment and running the demo are timed separately.
+Installing into a new environment and running the demo are timed separately, and so are the first
+words of `why`, from pytest's own report of the failures on.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish
@@ -28,13 +31,14 @@ def main() -> None:
         ):
             subprocess.run(command, check=True)
         times.append(time.perf_counter())
-        subprocess.run([f"{binaries}/starcoder", "demo"], check=True, env=environment)
+        first_words = run_demo(binaries / "starcoder", environment)
         times.append(time.perf_counter())
     install, run = times[1] - times[0], times[2] - times[1]
     rows = [
         Row("install into a new environment, s", f"{install:.1f}"),
         Row("starcoder demo, s", f"{run:.1f}"),
-        Row("both, and this command, s", f"{install + run:.1f}", "< 120"),
+        Row("from pytest's report to the first words of why, s", f"{first_words:.1f}", "<= 15"),
+        Row("both, and this command, s", f"{install + run:.1f}", "<= 180"),
     ]
     chart = Bars(
         "The README's first command, from nothing",
@@ -42,7 +46,26 @@ def main() -> None:
         ("seconds",),
         (("install", (round(install, 1),)), ("starcoder demo", (round(run, 1),))),
     )
-    publish(Outcome("demo", rows, [chart], "gemma-3-270m"), arguments)
+    publish(Outcome("demo", rows, [chart]), arguments)
+
+
+def run_demo(program: Path, environment: Mapping[str, str]) -> float:
+    """Run and show the demo; return the seconds from the failures to the first `why`."""
+    variables = {**environment, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([program, "demo"], env=variables, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        output = b""
+        failures = first_words = 0.0
+        while piece := os.read(child.stdout.fileno(), 4096):
+            output += piece
+            sys.stdout.write(piece.decode("utf-8", "replace"))
+            if not failures and b"= FAILURES =" in output:
+                failures = time.perf_counter()
+            if not first_words and b" why " in output:
+                first_words = time.perf_counter()
+    if child.returncode:
+        raise SystemExit(f"The demo ended with {child.returncode}.")
+    return first_words - failures
 
 
 if __name__ == "__main__":
