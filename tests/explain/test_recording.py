@@ -558,7 +558,7 @@ def test_rounds(): assert [round_up(x) for x in range(30)][-1] == 30
 """
 
 WATCHING = """
-import os, sys, threading
+import atexit, os, sys, threading
 from pathlib import Path
 import pytest
 
@@ -570,6 +570,9 @@ class Profile:
     def __init__(self):
         sys.setprofile(self.see)
         threading.setprofile(self.see)
+        # At the end of the process, what it uses is gone.
+        atexit.register(threading.setprofile, None)
+        atexit.register(sys.setprofile, None)
     def begin(self): self.codes = []
     def executed(self): return self.codes
     def see(self, frame, event, _):
