@@ -67,7 +67,7 @@ FIGURES: Mapping[str, Figures] = {
     "staged_commits": Figures("staged_commits", "REPOSITORIES"),
     "redaction": Figures("redaction"),
     "engine_speed": Figures("engine_speed", "MODEL"),
-    "why": Figures("why"),
+    "why": Figures("why", "--conditions fix change"),
     "demo": Figures("demo"),
 }
 
