@@ -12,7 +12,6 @@ from pytest_starcoder.assist.model_code import (
     Rewrite,
     code_of_answer,
     common_margin,
-    indentation,
     is_python,
     make_rewrite,
     split_line_end,
@@ -27,6 +26,7 @@ from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import INSTRUCT_FAMILIES, fill_format, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
+from pytest_starcoder.source.lines import indentation
 
 _DEFINITION = re.compile(r"(?:async )?def |class |@|import |from ")
 

@@ -120,10 +120,6 @@ def with_line_ends_of(line: str, text: str) -> str:
     return text.replace("\n", split_line_end(line)[1] or "\n")
 
 
-def indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
 def common_margin(code: str) -> str:
     """Return the white space with which every line of `code` begins."""
     lines = [line for line in code.split("\n") if line.strip()]

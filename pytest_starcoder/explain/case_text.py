@@ -17,6 +17,7 @@ from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.runner.outcome import Call
 from pytest_starcoder.source.diff import changed_lines
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.node_ids import file_of
 
 MAX_TEST_LINES = 10
 MAX_CALLS = 2
@@ -31,7 +32,7 @@ def code_to_show(case: Case) -> tuple[Excerpt, ...]:
     """Return the code around the change that was checked, or else the most suspicious code."""
     if checked_change(case) is not None and case.changed_code:
         return case.changed_code
-    test_file = case.cause.first.nodeid.partition("::")[0]
+    test_file = file_of(case.cause.first.nodeid)
     # A stable sort: the most suspicious code comes first, but that of the test last.
     excerpts = sorted(case.excerpts, key=lambda excerpt: excerpt.path == test_file)
     chosen: list[Excerpt] = []

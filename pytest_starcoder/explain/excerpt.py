@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.source.functions import Function, definition_lines, lines_of
-from pytest_starcoder.source.lines import split, statement_at
+from pytest_starcoder.source.lines import has_code, indentation, split, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -177,36 +177,27 @@ def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
     lines = split(source)
     margin = 0
     if unit.head <= len(lines):
-        margin = len(_indentation(lines[unit.head - 1]))
+        margin = len(indentation(lines[unit.head - 1]))
     prefix = "    " if unit.classes else ""
     previous = 0
     for number in sorted(numbers):
         if number > len(lines):  # the file has changed since
             break
         line = lines[number - 1]
-        if not _has_code(line):
+        if not has_code(line):
             continue
         if number in unit.classes:
             yield line.strip()[:MAX_WIDTH]
             continue
-        indentation = _indentation(line)
+        indent = indentation(line)
         omitted = lines[previous : number - 1] if previous else []
-        if any(map(_has_code, omitted)):
-            yield f"{prefix}{indentation[margin:]}..."
+        if any(map(has_code, omitted)):
+            yield f"{prefix}{indent[margin:]}..."
         previous = number
         # Lines inside a multi-line string may be indented less than the unit.
-        start = min(margin, len(indentation))
+        start = min(margin, len(indent))
         text = line[start : start + MAX_WIDTH].rstrip()
         yield prefix + text
-
-
-def _has_code(line: str) -> bool:
-    text = line.strip()
-    return bool(text) and not text.startswith("#")
-
-
-def _indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
 
 
 def _units_by_line(source: str) -> dict[int, Unit]:

@@ -167,11 +167,6 @@ def preview_prompt(case: Case, settings: Settings, redact: Redact) -> Prompt:
     )
 
 
-def file_of_cause(case: Case) -> str:
-    """Return the test file of a cause."""
-    return case.cause.first.nodeid.partition("::")[0]
-
-
 class Question:
     """A case as it is presented to a model; `parts` are its texts, most important first."""
 

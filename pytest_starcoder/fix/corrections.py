@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from pytest_starcoder.explain.excerpt import Excerpt
+from pytest_starcoder.fix.proposals import EDIT_KIND
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.functions import Function
-from pytest_starcoder.source.lines import split
+from pytest_starcoder.source.lines import has_code, indentation, split
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
-EDIT_KIND = "written by a model"
 GAP = "..."
 """What an excerpt shows instead of lines that it leaves out."""
 
@@ -99,27 +99,22 @@ def _shown_lines(class_name: str, name: str, excerpt: Excerpt, source: str) -> l
             is_in_class = True
         if not (shown or (is_in_class and head.match(text))):
             continue
-        if not _has_code(text) or number in docstrings:
+        if not has_code(text) or number in docstrings:
             continue
         hidden = range(previous + 1, number) if shown else ()
-        if any(_has_code(source_lines[line - 1]) and line not in docstrings for line in hidden):
+        if any(has_code(source_lines[line - 1]) and line not in docstrings for line in hidden):
             shown.append(_ShownLine(0, GAP))
         shown.append(_ShownLine(number, text))
         previous = number
     return shown
 
 
-def _has_code(line: str) -> bool:
-    text = line.strip()
-    return bool(text) and not text.startswith("#")
-
-
 def _edit(
     path: str, source_lines: Sequence[str], old: Sequence[_ShownLine], new: Sequence[str]
 ) -> Edit | None:
     """Return the edit from the first line that differs to the last one; None if none does."""
-    margin = _indentation(old[0].text)
-    new = [line for line in _reindented(new, margin) if _has_code(line)]
+    margin = indentation(old[0].text)
+    new = [line for line in _reindented(new, margin) if has_code(line)]
     replacements = list(_replacements(old, new))
     if not replacements or any(first == 0 for first, _, _ in replacements):
         return None
@@ -192,9 +187,5 @@ def _without_gaps(lines: Sequence[_ShownLine], new_count: int) -> list[_ShownLin
 
 def _reindented(lines: Sequence[str], margin: str) -> list[str]:
     """Return lines with the indentation of the first one replaced by `margin`."""
-    width = len(_indentation(lines[0]))
+    width = len(indentation(lines[0]))
     return [margin + line[width:] if line.strip() else line for line in lines]
-
-
-def _indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]

@@ -62,3 +62,13 @@ def _statement_lines(statement: ast.stmt) -> range:
             first = first.pattern  # the case itself has no position
         end = max(statement.lineno + 1, min(first.lineno, end))
     return range(statement.lineno, end)
+
+
+def has_code(line: str) -> bool:
+    """Return whether a line is neither blank nor a comment."""
+    text = line.strip()
+    return bool(text) and not text.startswith("#")
+
+
+def indentation(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]

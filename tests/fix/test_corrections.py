@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_starcoder.explain.excerpt import Excerpt
-from pytest_starcoder.fix.corrections import EDIT_KIND, correction_edits
+from pytest_starcoder.fix.corrections import correction_edits
+from pytest_starcoder.fix.proposals import EDIT_KIND
 from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles

@@ -281,7 +281,7 @@ def is_intact(path: Path, model: ModelFile) -> bool:
             if record.read_bytes() == fingerprint:
                 return True
         started = time.time()
-        if _digest(path) != model.sha256:
+        if file_digest(path) != model.sha256:
             return False
         status = path.stat()
     except OSError:
@@ -309,6 +309,6 @@ def _record_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.checked")
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,6 +21,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.files import create_private_folder
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
+from pytest_starcoder.model.backends.packaged_model import ABANDONED_SECONDS, file_digest
 from pytest_starcoder.model.prompt import Completion, Prompt
 
 MAX_STATES = 4
@@ -40,8 +41,6 @@ BLOCK = 200
 
 SAVE_SECONDS = 3.0
 RESTORE_SECONDS = 10.0
-ABANDONED_SECONDS = 3600.0
-"""Age from which a partial file belongs to a process that was killed."""
 
 
 @dataclass(frozen=True)
@@ -218,11 +217,6 @@ def count_shared(first: tuple[str, ...], second: tuple[str, ...]) -> int:
     while count < min(len(first), len(second)) and first[count] == second[count]:
         count += 1
     return count
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_abandoned(path: Path) -> bool:

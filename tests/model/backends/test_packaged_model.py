@@ -211,14 +211,14 @@ def test_abandoned_files_are_deleted(model: PackagedModel, cache: Path) -> None:
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were hashed."""
-    real = home._digest
+    real = home.file_digest
     hashed = []
 
     def digest(path: Path) -> str:
         hashed.append(path)
         return real(path)
 
-    monkeypatch.setattr(home, "_digest", digest)
+    monkeypatch.setattr(home, "file_digest", digest)
     return hashed
 
 
@@ -277,7 +277,7 @@ def test_unreadable_model_is_replaced(
     def refuse(_path: Path) -> str:
         raise PermissionError
 
-    monkeypatch.setattr(home, "_digest", refuse)
+    monkeypatch.setattr(home, "file_digest", refuse)
     inode = path.stat().st_ino
     assert assemble(model, cache).stat().st_ino != inode
 
