@@ -59,11 +59,16 @@ import pickle
 from pytest_starcoder.explain import explainer
 
 build_cases = explainer.build_cases
+roots = []
+
+
+def pytest_configure(config):
+    roots.append(os.path.relpath(config.rootpath))
 
 
 def record(causes, replays, sources, history, test_files, *more):
     with open(os.environ["RECORDED"], "wb") as file:
-        pickle.dump((causes, replays, test_files), file)
+        pickle.dump((roots[0], causes, replays, test_files), file)
     return build_cases(causes, replays, sources, history, test_files, *more)
 
 
@@ -120,8 +125,11 @@ def plain_bugs(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[RealBug]
     return bugs
 
 
-def faulty_lines(row: Mapping[str, Any], source: str) -> frozenset[Line]:
-    """Return the lines of the statements that the fix removes, or between which it inserts."""
+def faulty_lines(path: str, row: Mapping[str, Any], source: str) -> frozenset[Line]:
+    """Return the lines of the statements that the fix removes, or between which it inserts.
+
+    `path` is that of the faulty file from pytest's root.
+    """
     lines = source.splitlines()
     numbers = set(row["removed"])
     for number in row["inserted_before"]:
@@ -132,7 +140,7 @@ def faulty_lines(row: Mapping[str, Any], source: str) -> frozenset[Line]:
     faulty = set()
     for number in numbers:
         first, last = statement_at(source, number)
-        faulty.update((row["source"], each) for each in range(first, last + 1))
+        faulty.update((path, each) for each in range(first, last + 1))
     return frozenset(faulty)
 
 
@@ -159,14 +167,15 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
 
 def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
     """Rank the lines of a recorded run; return None if it has no failure."""
-    causes, replays, test_files = pickle.loads((records / f"{bug.name}.pickle").read_bytes())
-    sources = SourceFiles.below(bug.tree)
-    history = History(bug.tree)
-    cases = build_cases(causes, replays, sources, history, test_files)
+    recorded = (records / f"{bug.name}.pickle").read_bytes()
+    root, causes, replays, test_files = pickle.loads(recorded)
+    sources = SourceFiles.below(bug.tree / root)
+    cases = build_cases(causes, replays, sources, History(bug.tree / root), test_files)
     if not cases:
         return None
     first = next((case for case in cases if _is_of_bug(case, bug)), cases[0])
-    faulty = faulty_lines(row, sources(row["source"]))
+    path = os.path.relpath(row["source"], root)
+    faulty = faulty_lines(path, row, sources(path))
     suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
     place = next((place for place, line in enumerate(suspects, 1) if line in faulty), None)
     prompt = preview_prompt(first, Settings(), lambda text: text).text
