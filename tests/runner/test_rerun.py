@@ -16,11 +16,11 @@ from support.processes import still_alive
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner import rerun as module
+from pytest_starcoder.runner.call_log import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Call, ExecutedLines, Outcome
 from pytest_starcoder.runner.rerun import rerun, select_outcomes
 from pytest_starcoder.runner.rerun_job import Tracing
-from pytest_starcoder.runner.trace import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.source import project as projects
 
 STRICT_INI = """
