@@ -16,6 +16,7 @@ from datetime import date
 from itertools import islice
 from typing import Any
 
+from pytest_starcoder.explain.codes import compare_members
 from pytest_starcoder.explain.equality import (
     MAX_COMPARED,
     MAX_DEPTH,
@@ -127,6 +128,9 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
         if fields:
             yield from _compare_objects(pair, fields)
             return
+    if is_instance(pair.actual, enum.Enum) or is_instance(pair.expected, enum.Enum):
+        yield from compare_members(pair)
+        return
     # Instances of subclasses of builtin types are compared by their contents.
     actual = plain(pair.actual)
     expected = plain(pair.expected)

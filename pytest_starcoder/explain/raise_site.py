@@ -133,7 +133,7 @@ class RaiseSite:
                 scope = self.locals if name in self.locals else self.frame.f_globals
                 return scope.get(name, UNKNOWN)
             case ast.Attribute():
-                return _attribute(self.value(node.value), node.attr)
+                return attribute_of(self.value(node.value), node.attr)
             case ast.Subscript():
                 owner = plain(self.value(node.value))
                 return _item(owner, self.value(node.slice))
@@ -165,7 +165,7 @@ class RaiseSite:
         if isinstance(node, ast.Attribute):
             if is_secret_name(node.attr):
                 return UNKNOWN
-            return _attribute(self.local_value(node.value), node.attr)
+            return attribute_of(self.local_value(node.value), node.attr)
         return self.value(node)
 
     def describe(self, node: ast.expr) -> str:
@@ -251,7 +251,7 @@ def _reading_order(node: ast.expr) -> tuple[int, int, bool]:
     return node.lineno, node.col_offset, isinstance(node, ast.Attribute)
 
 
-def _attribute(owner: object, name: str) -> Any:
+def attribute_of(owner: object, name: str) -> Any:
     """Return an attribute of an instance, its class or a module; `UNKNOWN` for descriptors."""
     if owner is UNKNOWN:
         return UNKNOWN

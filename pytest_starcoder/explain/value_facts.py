@@ -7,9 +7,10 @@ import enum
 import json
 import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pytest_starcoder.explain.codes import is_code, status_facts
 from pytest_starcoder.explain.differences import differences
 from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.explain.lookup_facts import empty_argument_facts
@@ -298,29 +299,45 @@ def iteration_facts(site: RaiseSite) -> Iterator[str]:
 
 def assertion_facts(site: RaiseSite) -> Iterator[str]:
     """Yield sentences on how the two values of a unittest assertion differ."""
+    caller = None
     # unittest's own frames are on the traceback, with the values as arguments.
     for entry in site.entries():
         frame = entry.tb_frame
         code = frame.f_code
         op = UNITTEST_OPERATORS.get(code.co_name)
-        if op and frame.f_globals.get("__name__") == "unittest.case":
+        if op and caller and frame.f_globals.get("__name__") == "unittest.case":
             _self, first, second = code.co_varnames[:3]
-            actual = frame.f_locals.get(first)
-            expected = frame.f_locals.get(second)
-            if op == "==" and _has_expected_first(site, code.co_name):
-                actual, expected = expected, actual
-            yield from differences(op, actual, expected)
+            values = frame.f_locals.get(first), frame.f_locals.get(second)
+            calling_site = RaiseSite(site.exc, caller.tb_frame, caller.tb_lineno, caller.tb_lasti)
+            yield from _unittest_facts(op, values, _arguments(calling_site, code.co_name))
             return
+        caller = entry
 
 
-def _has_expected_first(site: RaiseSite, assertion: str) -> bool:
-    """Return whether a test passes a literal first, and then an expression with a name."""
+def _unittest_facts(
+    op: str, values: tuple[Any, Any], arguments: Sequence[ast.expr]
+) -> Iterator[str]:
+    """Yield how two values differ, given the expressions for them."""
+    actual, expected = values
+    if op == "==" and arguments and _has_name(arguments[1]) and not _has_name(arguments[0]):
+        actual, expected = expected, actual
+        arguments = arguments[::-1]
+    if type(plain(actual)) is type(plain(expected)) is int:
+        for argument in arguments:
+            if is_code(argument):
+                yield from status_facts(argument, actual, expected)
+                return
+    yield from differences(op, actual, expected)
+
+
+def _arguments(site: RaiseSite, assertion: str) -> Sequence[ast.expr]:
+    """Return the two expressions that an assertion of unittest compares."""
     for call in site.nodes(ast.Call):
         match call:
             case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]):
                 if name == assertion:
-                    return _has_name(second) and not _has_name(first)
-    return False
+                    return first, second
+    return ()
 
 
 def _has_name(node: Any) -> bool:
