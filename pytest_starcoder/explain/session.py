@@ -518,7 +518,14 @@ class ExplainPlugin:
             wants_breakages=bool(self._since or self._config.getoption("starcoder_broke")),
             started=self._started,
             passed=self._passed_commits().read(),
+            shows_all=self._config.getoption("verbose") > 0,
+            fixes_all=self._writes_files(),
         )
+
+    def _writes_files(self) -> bool:
+        """Return whether fixes are written to files, and not only to the terminal."""
+        has_reports = self._outputs is not None and self._outputs.has_files
+        return has_reports or bool(self._config.getoption("starcoder_apply"))
 
     def _conventions(self) -> Conventions:
         """Return how this session tells tests from other code."""
