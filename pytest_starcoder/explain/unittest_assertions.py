@@ -143,6 +143,6 @@ def describe_unittest(assertion: UnittestAssertion) -> str:
         first, second = assertion.arguments
         # The operator is given by the second argument of `describe_sides`.
         compare = ast.Compare(first, [ast.Eq()], [second])
-        sentence = describe_sides(compare, Comparison(op, *values))
+        sentence = describe_sides(compare, Comparison(op, values[0], values[1]))
     note = one_line(assertion.note, 100)
     return f"{sentence} ({note})" if sentence and note else sentence
