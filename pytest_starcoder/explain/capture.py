@@ -21,6 +21,7 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.missing import find_missing
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.redaction.redactor import Redactor, secret_values
 from pytest_starcoder.source.callees import called_functions
@@ -67,6 +68,7 @@ def capture_failure(
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
     saw in it. `redactor` learns the secrets in the frames.
     """
+    missing = find_missing(exc, project.holds)
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
     frames = list(_capture_frames(entries, project))
@@ -90,6 +92,7 @@ def capture_failure(
         facts=_observe(exc, entries, statement, comparison),
         fixture=fixture,
         asserted=asserted,
+        missing=missing,
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
