@@ -281,7 +281,9 @@ class Environment:
         paths |= dict.fromkeys(frame.path for frame in case.cause.first.frames)
         paths |= dict.fromkeys(path for path, _ in case.scores)
         for outcome in case.replay.failing[:1]:
-            paths |= dict.fromkeys(outcome.imported)
+            # The files of other tests were collected with it.
+            imported = [path for path in outcome.imported if path not in self._conventions.files]
+            paths |= dict.fromkeys(imported)
         return list(paths)[:MAX_FILES]
 
     def _test_files(self, case: Case) -> Iterator[str]:

@@ -71,7 +71,7 @@ class MissingModules:
             )
         if missing.detail:
             return f"the nearest fixture is {missing.detail!r}"
-        return f"no fixture that this test can use has a name like {missing.name!r}"
+        return "no fixture of this run has a similar name"
 
     def removed_name(self, missing: Missing, history: History) -> str:
         """Return a sentence on when a module of the project lost a name, and what is new there."""

@@ -24,6 +24,9 @@ from pytest_starcoder.explain.missing import find_missing
 PORT = int(closed_port().rpartition(":")[2])
 
 
+EMPTY: dict[str, str] = {}
+
+
 def is_own(file: str) -> bool:
     return file == __file__
 
@@ -47,7 +50,7 @@ def connect_in_project() -> None:
 
 
 def connect_in_asyncio() -> None:
-    asyncio.run(asyncio.open_connection("127.0.0.1", PORT))  # type: ignore[arg-type]
+    asyncio.run(asyncio.open_connection("127.0.0.1", PORT))
 
 
 def connect_for_urllib() -> None:
@@ -120,7 +123,7 @@ def raise_while_handling() -> None:
     try:
         connect()
     except OSError:
-        {}["prices"]
+        EMPTY["prices"]
 
 
 def throw() -> None:
@@ -149,7 +152,7 @@ def test_host(code: int, expected: Missing | None) -> None:
 def test_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_KEY", raising=False)
     assert missing(lambda: os.environ["SHOP_KEY"]) == Missing("variable", "SHOP_KEY")
-    assert missing(lambda: {}["SHOP_KEY"]) is None
+    assert missing(lambda: EMPTY["SHOP_KEY"]) is None
 
 
 def test_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
