@@ -10,6 +10,7 @@ import ast
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from logging import LogRecord
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
@@ -21,7 +22,9 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
-from pytest_starcoder.explain.missing import find_missing
+from pytest_starcoder.explain.response_facts import ReportedError, error_of_reply, logged_error
+from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
+from pytest_starcoder.explain.value_facts import table_assertion
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.redaction.redactor import Redactor, secret_values
 from pytest_starcoder.source.callees import called_functions
@@ -62,17 +65,19 @@ def capture_failure(
     comparison: Comparison | None = None,
     executed: Iterable[CodeType] = (),
     redactor: Redactor | None = None,
+    records: Iterable[LogRecord] = (),
 ) -> Failure:
     """Return the failure of a test, without secrets.
 
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
-    saw in it. `redactor` learns the secrets in the frames.
+    saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
-    missing = find_missing(exc, project.holds)
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
     frames = list(_capture_frames(entries, project))
+    reported = _reported_error(exc, entries, records)
     called = list(_called_frames(entries, project))
+    involved = [*_reported_frames(reported, project), *called]
     statement = _failed_assertion(exc, entries)
     fixture = ""
     if frames and phase in ("setup", "teardown"):
@@ -81,18 +86,18 @@ def capture_failure(
     if called and statement:
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
+    observations = _observe(exc, entries, statement, comparison, reported, project)
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=_message(exc),
-        seen=_describe(exc, statement, comparison),
+        seen=_describe(exc, entries, statement, comparison, observations),
         frames=(*frames, *_syntax_error_frames(exc, project)),
-        callees=_callees(frames, called, executed, project),
-        facts=_observe(exc, entries, statement, comparison),
+        callees=_callees(frames, involved, executed, project),
+        facts=observations,
         fixture=fixture,
         asserted=asserted,
-        missing=missing,
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
@@ -102,15 +107,45 @@ def _observe(
     entries: Sequence[Entry],
     statement: ast.Assert | None,
     comparison: Comparison | None,
+    reported: ReportedError | None,
+    project: Project,
 ) -> tuple[str, ...]:
     """Return facts on the failure, those on the compared values first."""
     observations: dict[str, None] = {}
     if statement is not None and comparison is not None:
         observations |= dict.fromkeys(value_differences(statement, comparison))
+    if reported is not None:
+        observations[_describe_reported(reported, project)] = None
     # Without a project frame, there are no values to inspect.
     for last in entries[-1:]:
         observations |= dict.fromkeys(facts(exc, *last))
     return tuple(islice(observations, MAX_FACTS))
+
+
+def _reported_error(
+    exc: BaseException, entries: Sequence[Entry], records: Iterable[LogRecord]
+) -> ReportedError | None:
+    """Return another exception that the failure may come from: a server's, or a logged one."""
+    for last in entries[-1:]:
+        reported = error_of_reply(exc, *last)
+        if reported is not None:
+            return reported
+    return logged_error(exc, records)
+
+
+def _reported_frames(reported: ReportedError | None, project: Project) -> Iterator[Frame]:
+    """Yield the frames of an exception that did not reach the test, the raising one first."""
+    if reported is not None:
+        entries = list(_project_entries(reported.exc, project))
+        yield from reversed(list(_capture_frames(entries, project)))
+
+
+def _describe_reported(reported: ReportedError, project: Project) -> str:
+    text = one_line(f"{reported.verb} {_named_text(reported.exc)}", 140)
+    place = ""
+    for frame in islice(_reported_frames(reported, project), 1):
+        place = f" at {frame.path}:{frame.line} in {frame.function}"
+    return text + place
 
 
 def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> Failure:
@@ -132,12 +167,25 @@ def _failed_assertion(exc: BaseException, entries: Sequence[Entry]) -> ast.Asser
 
 
 def _describe(
-    exc: BaseException, statement: ast.Assert | None, comparison: Comparison | None
+    exc: BaseException,
+    entries: Sequence[Entry],
+    statement: ast.Assert | None,
+    comparison: Comparison | None,
+    observations: Sequence[str],
 ) -> str:
     """Return one sentence on what happened."""
     message = _message(exc)
     if statement is not None:
         return describe_assertion(statement, _text(exc), message, comparison)
+    assertion = unittest_assertion(exc)
+    # An assertion that a library calls has no expressions that a reader knows.
+    if assertion is not None and entries and assertion.site.frame is entries[-1].frame:
+        sentence = describe_unittest(assertion)
+        if sentence:
+            return sentence
+    if observations and table_assertion(exc):
+        # The rest repeats the whole tables.
+        message = _text(exc).strip().partition("\n")[0]
     kind = type(exc).__name__
     return f"raised {kind}: {message}" if message else f"raised {kind}"
 
@@ -173,7 +221,7 @@ def _message(exc: BaseException) -> str:
     texts = [_text(exc)[:4000]]
     if isinstance(exc, BaseExceptionGroup):
         texts += map(_named_text, exc.exceptions[:3])
-    if exc.__cause__ is not None:
+    if exc.__cause__ is not None and _named_text(exc.__cause__) != _named_text(exc):
         texts.append(f"from {_named_text(exc.__cause__)}")
     message = ", ".join(filter(None, texts))
     # Addresses differ in every run, so no prompt would ever be answered from the cache.

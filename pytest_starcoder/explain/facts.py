@@ -19,6 +19,7 @@ from pytest_starcoder.explain.lookup_facts import (
     name_facts,
 )
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite
+from pytest_starcoder.explain.response_facts import response_facts
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
 from pytest_starcoder.explain.value_facts import (
     assertion_facts,
@@ -30,7 +31,7 @@ from pytest_starcoder.explain.value_facts import (
     value_facts,
 )
 from pytest_starcoder.source.callees import is_instance
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.display import cut_between_words, one_line
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_FACTS = 4
@@ -38,6 +39,9 @@ MAX_FACTS = 4
 
 MAX_VARIABLES = 4
 """Maximum number of variables whose values are shown."""
+
+MAX_VALUE = 60
+"""Maximum length of a variable's value."""
 
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
@@ -88,6 +92,7 @@ def _observers(exc: BaseException) -> Iterator[Observer]:
         if is_instance(exc, kind):
             yield observe
             break
+    yield response_facts
     # The variables of a recursion depend on its depth, which varies from run to run.
     if not is_instance(exc, RecursionError):
         yield variable_facts
@@ -103,11 +108,19 @@ def variable_facts(site: RaiseSite) -> Iterator[str]:
             continue
         text = _variable_text(name, value)
         if text:
-            texts[name] = f"{name} = {one_line(text, 60)}"
+            texts[name] = f"{name} = {_cut(text)}"
         if len(texts) == MAX_VARIABLES:
             break
     if texts:
         yield "with " + ", ".join(texts.values())
+
+
+def _cut(text: str) -> str:
+    """Return a repr cut to `MAX_VALUE`, between words if much of it remains."""
+    line = cut_between_words(text, MAX_VALUE)
+    if len(line) > MAX_VALUE // 2:
+        return line
+    return one_line(text, MAX_VALUE)
 
 
 def _variable_text(name: str, value: object) -> str:

@@ -32,9 +32,6 @@ TRACING_SLOWDOWN = 4
 MAX_EARLIER = 400
 """Maximum number of tests that run again to find the order that fails."""
 
-TIMED_OUT = "it was still running when replay_timeout expired"
-"""Reason for a missing outcome: there was no time left."""
-
 ENDED_EARLY = "pytest exited before it finished"
 """Reason for a missing outcome: the process ended or crashed."""
 
@@ -140,7 +137,9 @@ class Replayer:
         tracing = Tracing(lines=frozenset(ids), calls=frozenset(failing_ids))
         ran = self._run_tests(self._launch, ids, self._deadline, tracing=tracing, warn=self._warn)
         outcomes = {outcome.nodeid: outcome for outcome in ran}
-        reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
+        reason = ENDED_EARLY
+        if self._deadline.is_over:
+            reason = f"time ran out (setting {self._deadline.setting})"
         for nodeid in failing_ids:
             outcomes.setdefault(nodeid, Outcome(nodeid, MISSING, message=reason))
         return outcomes

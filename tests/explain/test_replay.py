@@ -63,7 +63,8 @@ def replay(
     seconds: float = 20.0,
 ) -> list[Replay]:
     launch = Launch(Path("/"), Path("/"))
-    replayer = Replayer(tests, launch, Deadline.after(seconds), run_tests=run)
+    deadline = Deadline.after(seconds, "replay_timeout")
+    replayer = Replayer(tests, launch, deadline, run_tests=run)
     return replayer.replay(group_failures(failures), lambda _path: "from shop import f")
 
 
@@ -135,7 +136,7 @@ def test_order_of_run_is_irrelevant(child: Child) -> None:
 @pytest.mark.parametrize(
     ("seconds", "reason"),
     [
-        (0.0, "it was still running when replay_timeout expired"),
+        (0.0, "time ran out (setting replay_timeout)"),
         (20.0, "pytest exited before it finished"),
     ],
     ids=["timeout", "end"],

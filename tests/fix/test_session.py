@@ -103,6 +103,13 @@ def test_time_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fixes.note == expected
 
 
+def test_time_of_all_explaining() -> None:
+    laboratory = FakeLaboratory(MEAN, TESTS)
+    fixes = find(CASE, laboratory, deadline=Deadline.after(0.5, "explain_timeout"))
+    expected = "not searched for: no time is left for further causes (setting explain_timeout)"
+    assert fixes.note == expected
+
+
 def test_small_suite_must_pass() -> None:
     laboratory = FakeLaboratory(MEAN, {**TESTS, PASSING: "mean([1, 2, 3]) == 3"})
     assert find(CASE, laboratory).passing == ()

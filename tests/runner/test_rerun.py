@@ -16,11 +16,11 @@ from support.processes import still_alive
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner import rerun as module
+from pytest_starcoder.runner.call_log import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Call, ExecutedLines, Outcome
 from pytest_starcoder.runner.rerun import rerun, select_outcomes
 from pytest_starcoder.runner.rerun_job import Tracing
-from pytest_starcoder.runner.trace import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.source import project as projects
 
 STRICT_INI = """
@@ -198,12 +198,15 @@ def test_exception(outcomes: dict[str, Outcome]) -> None:
 
 def test_lines(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["test_fails"].lines["shop.py"] == {5, 6}
+    assert outcomes["test_fails"].late_lines["shop.py"] == {5, 6}
+    assert outcomes["test_fails"].entered[-1] == ("shop.py", 4)
     assert 2 in outcomes["test_fails"].imported["shop.py"]
 
 
 def test_calls(outcomes: dict[str, Outcome]) -> None:
     [call] = [call for call in outcomes["test_fails"].calls if call.path == "shop.py"]
-    assert call == Call("shop.py", 4, "double", "x=2", "returned 4")
+    caller = ("test_it.py", 9)
+    assert call == Call("shop.py", 4, "double", "x=2", "returned 4", caller, late=True)
     [broken] = [call for call in outcomes["test_raises"].calls if call.function == "broken"]
     assert broken.outcome == "raised KeyError"
 
