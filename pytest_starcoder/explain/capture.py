@@ -22,6 +22,7 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.missing import find_missing
 from pytest_starcoder.explain.response_facts import ReportedError, error_of_reply, logged_error
 from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
 from pytest_starcoder.explain.value_facts import table_assertion
@@ -72,6 +73,7 @@ def capture_failure(
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
     saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
+    missing = find_missing(exc, project.holds)
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
     frames = list(_capture_frames(entries, project))
@@ -98,6 +100,7 @@ def capture_failure(
         facts=observations,
         fixture=fixture,
         asserted=asserted,
+        missing=missing,
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
