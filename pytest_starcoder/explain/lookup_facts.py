@@ -238,6 +238,8 @@ def _importable_names(site: RaiseSite, parent: str) -> list[str]:
         files = _file_names(Path(place).parent)
         names += [file.removesuffix(".py") for file in files]
     if not parent:
+        # A test file is named after what it tests, and is not what was meant.
+        names = [name for name in names if not name.startswith("test_")]
         # A top-level module may be part of Python, or have been imported from elsewhere.
         names += [*sys.stdlib_module_names, *sys.modules]
     return list(filter(str.isidentifier, names))
@@ -261,6 +263,9 @@ def file_facts(site: RaiseSite) -> Iterator[str]:
     if not file or not isinstance(file, str | bytes | Path):
         return
     path = Path(os.fsdecode(file))
+    last = list(site.entries())[-1:]
+    if any(entry.tb_frame.f_globals.get("__name__") == "subprocess" for entry in last):
+        return  # a program, which is looked for elsewhere
     source = Path(site.frame.f_code.co_filename)
     # Tests often run in a different working directory than a script.
     if not path.is_absolute() and (source.parent / path).exists():
