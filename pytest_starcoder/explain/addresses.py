@@ -28,7 +28,7 @@ TEXTS = (
 )
 """Forms in which clients and Python name an address."""
 
-UNKNOWN_HOST = re.compile(rf"(?:translate host name|host) \"(?P<host>{HOST})\"")
+UNKNOWN_HOST = re.compile(rf"(?:host name|host) [\"'](?P<host>{HOST})[\"']")
 
 
 def find_address(exc: BaseException, holds: Holds) -> tuple[str, str] | None:

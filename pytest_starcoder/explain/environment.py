@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Cause, Failure, Missing
 from pytest_starcoder.explain.missing_files import MissingFiles
 from pytest_starcoder.explain.missing_modules import MissingModules
-from pytest_starcoder.explain.similar_names import nearest_name
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.git.history import History
@@ -34,6 +34,9 @@ NO_FIXTURE = "the test cannot start without its fixture"
 
 MAX_FILES = 80
 """Maximum number of files in which a name or an address is looked for."""
+
+SIMILAR = 0.85
+"""Similarity, as difflib computes it, from which one name may be a misspelling of another."""
 
 MIN_FREE = 1_000_000
 """Number of free bytes below which a disk is full."""
@@ -59,9 +62,10 @@ SERVICES = {
 """Services by their default ports."""
 
 PURPOSE = re.compile(
-    r"missing|absent|exist|unset|not_set|without|refus|reach|offline|avail|down|fallback"
-    r"|default|option|retr|denied|forbid|permi|error|fail|invalid|bad|broken|timeout|time_out"
-    r"|skip|empty|except|rais|unknown|(^|_)no(_|t|n|$)",
+    r"missing|absent|not_?exist|nonexist|exists|unset|not_set|without|refus|unreach|offline"
+    r"|unavail|not_avail|fallback|fall_back|default|optional|retry|retries|denied|forbid"
+    r"|permission|error|fail|invalid|broken|time_?out|skip|empty|except|raises|unknown|lazy"
+    r"|(^|_)(no|not|non|down|bad|only|if)(_|$)",
     re.IGNORECASE,
 )
 """Words in the name of a test that may expect the environment to lack something."""
@@ -141,10 +145,17 @@ class Environment:
                 return self._disk(missing)
             case "variable":
                 return self._variable(case, missing)
-            case "address":
+            case "address" | "network":
                 return self._address(case, missing)
             case "host":
                 return self._host(case, missing)
+            case "locale":
+                fact = f"the locale {missing.name} is not installed on this machine"
+                is_given = self._is_given(case, missing.name)
+                return Diagnosis(fact, is_given and not self._is_doubtful(case))
+            case "plugin":
+                fact = self._modules.plugin()
+                return Diagnosis(fact, bool(fact))
             case "program":
                 return self._program(case, missing)
             case "port":
@@ -199,7 +210,7 @@ class Environment:
         texts = [self._sources(path) for path in self._test_files(case)]
         unset = any(map(UNSETTING.search, texts))
         set_names = [each for text in texts for each in SETTING.findall(text)]
-        is_misspelt = bool(nearest_name(name, [*set_names, *self._variables]))
+        is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
         # A test that sets the variable itself relies on code that reads it later.
         is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
         return Diagnosis(fact, not is_doubtful)
@@ -208,6 +219,8 @@ class Environment:
         host, port = missing.name, missing.detail
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         fact = f"{address} refused the connection"
+        if missing.kind == "network":
+            fact = f"{address} cannot be reached from here"
         service = SERVICES.get(port, "")
         if service:
             fact += f" ({port} is the default port of {service})"

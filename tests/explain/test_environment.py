@@ -206,6 +206,18 @@ def test_refused_connection(shop: Shop) -> None:
     assert shop.fact(Missing("address", "::1", "7001")) == "[::1]:7001 refused the connection"
 
 
+def test_unreachable_address(shop: Shop) -> None:
+    fact = "db.shop:7001 cannot be reached from here"
+    assert shop.fact(Missing("network", "db.shop", "7001")) == fact
+
+
+def test_locale(shop: Shop) -> None:
+    missing = Missing("locale", "de_XX.UTF-8")
+    assert shop.is_doubted(missing)
+    written(shop.folder, {"test_shop.py": "locale.setlocale(LC_ALL, 'de_XX.UTF-8')\n"})
+    assert shop.fact(missing) == "the locale de_XX.UTF-8 is not installed on this machine"
+
+
 def test_address_in_the_environment(shop: Shop) -> None:
     missing = Missing("address", "broker", "9999")
     assert shop.is_doubted(missing)
