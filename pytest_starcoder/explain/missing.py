@@ -91,7 +91,7 @@ def _read(exc: BaseException, holds: Holds) -> Missing | None:
     if is_instance(exc, KeyError):
         return _variable(exc)
     if is_instance(exc, socket.gaierror):
-        host = find_host(exc) if exc.errno in UNRESOLVED else ""
+        host = find_host(exc, holds) if exc.errno in UNRESOLVED else ""
         return Missing("host", host) if host else None
     if is_instance(exc, OSError):
         return _system(exc, holds)
@@ -243,7 +243,7 @@ def _refusal(exc: BaseException, holds: Holds) -> Missing | None:
         return None
     text = safe_str(exc).lower()
     if "resolve host" in text or "translate host name" in text:
-        host = find_host(exc)
+        host = find_host(exc, holds)
         return Missing("host", host) if host else None
     if "connection refused" in text or "connect call failed" in text:
         return _address(exc, holds)
