@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.expectations import documented_result
 from pytest_starcoder.explain.failure import Cause, Failure, Missing
 from pytest_starcoder.explain.missing_files import MissingFiles
 from pytest_starcoder.explain.missing_modules import MissingModules
@@ -28,6 +29,9 @@ from pytest_starcoder.source.sources import SourceFiles
 
 OUTSIDE = "the cause is outside the code"
 """Reason not to search for a fix."""
+
+DOCUMENTED = "the code does what its docstring shows"
+COMMITTED = "the code is as committed, and only the test has changed"
 
 NO_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
@@ -124,7 +128,7 @@ class Environment:
         """
         missing = case.cause.first.missing
         if missing is None:
-            return case
+            return self._judge_test(case)
         diagnosis = self.diagnose(case, missing)
         if not diagnosis.fact:
             return case
@@ -133,6 +137,32 @@ class Environment:
             return case
         reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
         return replace(case, suspects=(), blameless=reason)
+
+    def _judge_test(self, case: Case) -> Case:
+        """Return the case with a fact that speaks for the code and against the test, if any."""
+        if case.breakage.pieces or case.cause.first.phase != "call":
+            return case
+        documented = documented_result(case, self._sources)
+        if documented:
+            cause = _with_fact(case.cause, documented)
+            case = replace(case, cause=cause, blameless=DOCUMENTED)
+        committed = "" if case.breakage.note else self._only_test_changed(case)
+        if committed:
+            cause = _with_fact(case.cause, committed)
+            case = replace(case, cause=cause, blameless=COMMITTED, changed=())
+        return case
+
+    def _only_test_changed(self, case: Case) -> str:
+        """Return a sentence if of all files only that of the test has changed, in the test."""
+        path, definition = _definition_of_test(case.cause.first)
+        changed = self._changed
+        if set(changed) != {path} or not case.scores:
+            return ""
+        # A test that is new may well have found a fault.
+        executed = {number for file, number in case.scores if file == path}
+        if not executed.intersection(changed[path]) or definition in changed[path]:
+            return ""
+        return f"only {path} has changed since the last commit; the code is as committed"
 
     def diagnose(self, case: Case, missing: Missing) -> Diagnosis:
         """Return what is known of something that is missing."""
@@ -337,6 +367,18 @@ def _allows(case: Case) -> bool:
 
 def _test_source(failure: Failure) -> str:
     return failure.frames[0].source if failure.frames else ""
+
+
+def _definition_of_test(failure: Failure) -> tuple[str, int]:
+    """Return the file and the line of the test's `def`, which comes after its decorators."""
+    if not failure.frames:
+        return "", 0
+    frame = failure.frames[0]
+    lines = frame.source.split("\n")
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return frame.path, frame.first_line + index
+    return frame.path, frame.first_line
 
 
 def _with_fact(cause: Cause, fact: str) -> Cause:
