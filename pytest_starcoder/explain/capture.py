@@ -23,6 +23,8 @@ from pytest_starcoder.explain.assertions import (
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.response_facts import ReportedError, error_of_reply, logged_error
+from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
+from pytest_starcoder.explain.value_facts import table_assertion
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.redaction.redactor import Redactor, secret_values
 from pytest_starcoder.source.callees import called_functions
@@ -84,15 +86,16 @@ def capture_failure(
     if called and statement:
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
+    observations = _observe(exc, entries, statement, comparison, reported, project)
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=_message(exc),
-        seen=_describe(exc, statement, comparison),
+        seen=_describe(exc, entries, statement, comparison, observations),
         frames=(*frames, *_syntax_error_frames(exc, project)),
         callees=_callees(frames, involved, executed, project),
-        facts=_observe(exc, entries, statement, comparison, reported, project),
+        facts=observations,
         fixture=fixture,
         asserted=asserted,
     )
@@ -164,12 +167,25 @@ def _failed_assertion(exc: BaseException, entries: Sequence[Entry]) -> ast.Asser
 
 
 def _describe(
-    exc: BaseException, statement: ast.Assert | None, comparison: Comparison | None
+    exc: BaseException,
+    entries: Sequence[Entry],
+    statement: ast.Assert | None,
+    comparison: Comparison | None,
+    observations: Sequence[str],
 ) -> str:
     """Return one sentence on what happened."""
     message = _message(exc)
     if statement is not None:
         return describe_assertion(statement, _text(exc), message, comparison)
+    assertion = unittest_assertion(exc)
+    # An assertion that a library calls has no expressions that a reader knows.
+    if assertion is not None and entries and assertion.site.frame is entries[-1].frame:
+        sentence = describe_unittest(assertion)
+        if sentence:
+            return sentence
+    if observations and table_assertion(exc):
+        # The rest repeats the whole tables.
+        message = _text(exc).strip().partition("\n")[0]
     kind = type(exc).__name__
     return f"raised {kind}: {message}" if message else f"raised {kind}"
 
@@ -205,7 +221,7 @@ def _message(exc: BaseException) -> str:
     texts = [_text(exc)[:4000]]
     if isinstance(exc, BaseExceptionGroup):
         texts += map(_named_text, exc.exceptions[:3])
-    if exc.__cause__ is not None:
+    if exc.__cause__ is not None and _named_text(exc.__cause__) != _named_text(exc):
         texts.append(f"from {_named_text(exc.__cause__)}")
     message = ", ".join(filter(None, texts))
     # Addresses differ in every run, so no prompt would ever be answered from the cache.
