@@ -36,6 +36,10 @@ class Call:
     caller: tuple[str, int] = ("", 0)
     late: bool = False
 
+    @property
+    def has_result(self) -> bool:
+        return self.outcome.startswith(("returned ", "yielded ", "raised "))
+
 
 @dataclass(frozen=True)
 class VariableTypes:
