@@ -35,6 +35,7 @@ from pytest_starcoder.explain.suspicion import (
     relevant_lines,
     with_definitions,
 )
+from pytest_starcoder.explain.unmet_expectations import block_of
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
 from pytest_starcoder.source.functions import lines_of_tests
@@ -408,7 +409,7 @@ class _CaseBuilder:
 def _called_names(frame: Frame) -> Iterator[str]:
     """Yield the names of the functions and methods that a statement calls."""
     # Without its colon, the head of a compound statement is more likely to parse.
-    tree = syntax_tree(frame.statement.removesuffix(":"))
+    tree = syntax_tree(block_of(frame) or frame.statement.removesuffix(":"))
     if tree is None:
         return
     for node in ast.walk(tree):
