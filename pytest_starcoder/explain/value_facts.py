@@ -303,6 +303,20 @@ def iteration_facts(site: RaiseSite) -> Iterator[str]:
                 return
 
 
+def warning_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield why a warning was raised as an exception."""
+    if not is_instance(site.exc, Warning):
+        return
+    *_, last = site.entries()
+    frame = last.tb_frame
+    is_in_warnings = frame.f_globals.get("__name__") in ("warnings", "_py_warnings")
+    calls = RaiseSite(site.exc, frame, last.tb_lineno, last.tb_lasti).nodes(ast.Call)
+    names = [text_of(call.func).rpartition(".")[2] for call in calls]
+    if is_in_warnings or {"warn", "warn_explicit"}.intersection(names):
+        kind = type(site.exc).__name__
+        yield f"a warning filter (-W, filterwarnings, simplefilter) turns {kind} into an error"
+
+
 def assertion_facts(site: RaiseSite) -> Iterator[str]:
     """Yield sentences on how the two values of a unittest assertion differ."""
     yield from _table_facts(site)
