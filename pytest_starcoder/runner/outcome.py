@@ -36,6 +36,10 @@ class Call:
     caller: tuple[str, int] = ("", 0)
     late: bool = False
 
+    @property
+    def has_result(self) -> bool:
+        return self.outcome.startswith(("returned ", "yielded ", "raised "))
+
 
 @dataclass(frozen=True)
 class VariableTypes:
@@ -84,7 +88,7 @@ class Outcome:
     (path and line of the `def`) in the order in which they were last entered.
 
     `imported` are lines that ran while tests were collected, the same for all tests of a run,
-    and lines that ran only the first time that the test ran in the process.
+    and those `only_first` that ran only the first time that the test ran in the process.
     `seconds` is the duration of all phases. `secrets` are values of secret-looking names up to
     then, to be removed from every text.
     """
@@ -101,6 +105,7 @@ class Outcome:
     late_lines: Lines = field(default_factory=dict)
     unchecked_lines: Lines = field(default_factory=dict)
     entered: tuple[tuple[str, int], ...] = ()
+    only_first: Lines = field(default_factory=dict)
     imported: Lines = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

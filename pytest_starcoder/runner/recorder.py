@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, zip_longest
+from itertools import chain
 from types import CodeType
 from typing import Any, Literal, TypeVar
 
@@ -23,7 +23,15 @@ from pytest_starcoder.runner.call_log import CallLog, TracedCall
 from pytest_starcoder.runner.edited_source import serve_changed
 from pytest_starcoder.runner.failure_trace import Executed, FailureTracer
 from pytest_starcoder.runner.file_guard import guard_files
-from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome, VariableTypes
+from pytest_starcoder.runner.item_sequence import ItemSequence
+from pytest_starcoder.runner.outcome import (
+    MISSING,
+    Call,
+    ExecutedLines,
+    Lines,
+    Outcome,
+    VariableTypes,
+)
 from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import enter_sandbox
@@ -33,6 +41,9 @@ from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 
 T = TypeVar("T")
+
+Place = tuple[str, int]
+"""A file and a line of it."""
 
 MAX_MESSAGE = 1000
 """Maximum characters of an exception's message."""
@@ -90,8 +101,11 @@ class Recorder:
         # By identity, since fixture definitions may not be hashable. Holding them keeps ids unique.
         self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}
         self._secrets: set[str] = set()
+        self._first_outcomes: dict[str, Outcome] = {}
+        self._first_places: dict[str, Place] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}
+        self._skip_reasons: dict[str, str] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
@@ -108,11 +122,9 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
-        protocol = ItemProtocol(session.config, self._project)
-        for item, following in zip_longest(session.items, session.items[1:]):
-            protocol.run(item, following)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
+        ItemSequence(session, ItemProtocol(session.config, self._project)).run(
+            self._job.tracing, self._first_outcomes
+        )
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -177,6 +189,8 @@ class Recorder:
             self._reports.setdefault(item.nodeid, []).append(report)
             if report.failed and call.excinfo is not None:
                 self._exceptions.setdefault(item.nodeid, call.excinfo.value)
+            elif report.skipped and call.excinfo is not None:
+                self._skip_reasons[item.nodeid] = _message(call.excinfo.value)
         return report
 
     def _write_outcome(self, item: pytest.Item) -> None:
@@ -186,6 +200,14 @@ class Recorder:
             outcome = self._outcome(item, reports, exception)
         except Exception:  # noqa: BLE001 - lose the executed lines, not the outcome
             outcome = Outcome(item.nodeid, _result(reports))
+        place = _place(exception)
+        first = self._first_outcomes.setdefault(item.nodeid, outcome)
+        first_place = self._first_places.setdefault(item.nodeid, place)
+        if first is not outcome:
+            has_failed_alike = outcome.exception == first.exception and place == first_place
+            if not (outcome.failed and has_failed_alike):
+                return
+            outcome = replace(outcome, only_first=_without(first.lines, outcome.lines))
         self._outcomes.append(outcome)
 
     def _outcome(
@@ -194,7 +216,7 @@ class Recorder:
         seconds = 0.0
         for report in reports:
             seconds += report.duration
-        name, message = "", ""
+        name, message = "", self._skip_reasons.pop(item.nodeid, "")
         if exception is not None:
             name, message = type(exception).__name__, _message(exception)
         outcome = Outcome(
@@ -277,6 +299,26 @@ def _test_code(item: pytest.Item) -> CodeType | None:
     with contextlib.suppress(Exception):
         function = inspect.unwrap(function)  # type: ignore[arg-type]
     return getattr(function, "__code__", None)
+
+
+def _place(exception: BaseException | None) -> Place:
+    """Return the file and line that raised an exception."""
+    traceback = exception.__traceback__ if exception is not None else None
+    place = "", 0
+    while traceback is not None:
+        place = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+    return place
+
+
+def _without(lines: Lines, others: Lines) -> Lines:
+    """Return the lines that are not among `others`."""
+    rest = {}
+    for path, numbers in lines.items():
+        remaining = numbers - others.get(path, frozenset())
+        if remaining:
+            rest[path] = remaining
+    return rest
 
 
 def _result(reports: list[pytest.TestReport]) -> Literal["failed", "skipped", "passed"]:

@@ -90,7 +90,7 @@ def rerun(
             child = _start(launch, job)
             try:
                 with child:
-                    max_bytes = _wait(child, deadline, file, len(tests))
+                    max_bytes = _wait(child, deadline, file, len(tests) + len(tracing.twice))
             finally:
                 if child.was_killed:
                     warn(STILL_RUNNING)
@@ -164,7 +164,8 @@ def _problem(path: Path, status: int | None) -> str:
 
 
 def _paths_in(outcome: Outcome) -> set[str]:
-    paths = {*outcome.lines, *outcome.arcs, *outcome.late_lines, *outcome.unchecked_lines}
+    paths = {*outcome.lines, *outcome.arcs, *outcome.only_first}
+    paths.update(outcome.late_lines, outcome.unchecked_lines)
     paths.update(path for path, _ in outcome.entered)
     for call in outcome.calls:
         caller, _ = call.caller
@@ -193,5 +194,14 @@ def _shown(outcome: Outcome, imported: Lines) -> Outcome:
         exception=shown_text(outcome.exception),
         message=shown_text(outcome.message),
         calls=tuple(calls),
-        imported=imported,
+        imported=_united(imported, outcome.only_first),
     )
+
+
+def _united(lines: Lines, more: Lines) -> Lines:
+    if not more:
+        return lines  # one dictionary for most outcomes
+    united = dict(lines)
+    for path, numbers in more.items():
+        united[path] = united.get(path, frozenset()) | numbers
+    return united
