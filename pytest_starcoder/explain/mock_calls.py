@@ -27,7 +27,9 @@ class MockCall(NamedTuple):
         return one_line(f"{self.name or 'call'}({', '.join(arguments)})", 80)
 
     def arguments(self) -> dict[int | str, Any]:
-        return {**dict(enumerate(self.args)), **self.kwargs}
+        arguments: dict[int | str, Any] = dict(enumerate(self.args))
+        arguments.update(self.kwargs)
+        return arguments
 
 
 def is_mock(value: object) -> bool:
