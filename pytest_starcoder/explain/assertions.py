@@ -156,14 +156,14 @@ def _describe_comparison(
     if len(test.ops) > 1:
         sides = f"{comparison.lhs} {comparison.op} {comparison.rhs}"
         return f"{sides} is false, the test expects it to be true"
-    sentence = _describe_sides(test, comparison)
+    sentence = describe_sides(test, comparison)
     if statement.msg is None:
         return sentence
     note = one_line(text.partition("\n")[0], 100)
     return f"{sentence} ({note})" if note else sentence
 
 
-def _describe_sides(test: ast.Compare, comparison: Comparison) -> str:
+def describe_sides(test: ast.Compare, comparison: Comparison) -> str:
     """Return both sides of a comparison, each by its code and its value."""
     actual, value = test.left, comparison.lhs
     expected, expected_value = test.comparators[0], comparison.rhs

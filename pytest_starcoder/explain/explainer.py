@@ -15,6 +15,7 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.environment import Environment
 from pytest_starcoder.explain.explanation import (
     Answer,
     Explanation,
@@ -215,7 +216,7 @@ class Explainer:
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._hooks.redactor.add(outcome.secrets)
-        return build_cases(
+        cases = build_cases(
             grouped,
             replays,
             session.sources,
@@ -224,6 +225,10 @@ class Explainer:
             self._deadline.within(self._settings.replay_timeout, "replay_timeout"),
             self._undo_changes(grouped, replays),
         )
+        environment = Environment(
+            session.launch, session.sources, session.conventions, session.history
+        )
+        return [environment.judge(case) for case in cases]
 
     def _undo_changes(
         self, causes: Sequence[Cause], replays: Sequence[Replay]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from pytest_starcoder.explain.equality import attributes, plain
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
@@ -111,8 +111,16 @@ class RaiseSite:
         if isinstance(self.statement, ast.Raise):
             groups.append(_conditions(self._statements, self.statement))
         for roots in groups:
-            names = [node for node in _walk(roots) if isinstance(node, ast.Name | ast.Attribute)]
+            names = [node for node in _walk(roots) if self._is_read(node)]
             yield from sorted(names, key=_reading_order)
+
+    def _is_read(self, node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute]:
+        """Return whether a node is a name whose value the statement uses."""
+        if not isinstance(node, ast.Name | ast.Attribute):
+            return False
+        # What the statement would assign is still what the last round of a loop did.
+        is_target = isinstance(node.ctx, ast.Store)
+        return not is_target or isinstance(self.statement, ast.AugAssign)
 
     def unpacked(self) -> Iterator[ast.expr]:
         """Yield the values that the statement unpacks into several names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
@@ -26,8 +27,8 @@ MAX_CAUSES = 30
 MAX_NEIGHBOUR_SECONDS = 5.0
 """Seconds for the neighbours of all causes, estimated from the durations of their first run."""
 
-TEST_OVERHEAD = 0.01
-"""Seconds that pytest needs for a test besides the test's own time (measured: 0.002 to 0.008)."""
+NEIGHBOURS_SHARE = 0.75
+"""Share of the time after which no neighbour is started, and no test a second time."""
 
 TRACING_SLOWDOWN = 4
 """Factor by which tracing slows a test down (measured: 1.5 to 9)."""
@@ -136,8 +137,15 @@ class Replayer:
         if not failing_ids:
             return {}
         ids = [*failing_ids, *self._affordable(neighbours, failing_ids)]
-        # Calls of passing tests are not shown, and recording them is slow.
-        tracing = Tracing(lines=frozenset(ids), calls=frozenset(failing_ids))
+        # Calls of passing tests are not shown, and recording them is slow. Failing tests run
+        # before their neighbours, which may change what they do, and after them: what the
+        # neighbours have imported or cached for all is no evidence.
+        tracing = Tracing(
+            lines=frozenset(ids),
+            calls=frozenset(failing_ids),
+            twice=frozenset(failing_ids),
+            until=time.time() + self._deadline.remaining() * NEIGHBOURS_SHARE,
+        )
         ran = self._run_tests(self._launch, ids, self._deadline, tracing=tracing, warn=self._warn)
         outcomes = {outcome.nodeid: outcome for outcome in ran}
         reason = ENDED_EARLY
@@ -157,10 +165,10 @@ class Replayer:
             for test in same_rank:
                 if test is None or test.nodeid in ids or test.nodeid in failing_ids:
                     continue
-                if seconds <= 0:
-                    return list(ids)
-                ids[test.nodeid] = None
-                seconds -= TEST_OVERHEAD + test.seconds * TRACING_SLOWDOWN
+                cost = test.seconds * TRACING_SLOWDOWN
+                if cost <= seconds:
+                    ids[test.nodeid] = None
+                    seconds -= cost
         return list(ids)
 
     def _conclude(
@@ -171,8 +179,11 @@ class Replayer:
         ran = [outcome for outcome in again if outcome.outcome != MISSING]
         if any(outcome.failed for outcome in ran):
             replay = _failed_again(failure, ran, passing)
+        elif any(outcome.outcome == "passed" for outcome in ran):
+            first = next(outcome for outcome in ran if outcome.outcome == "passed")
+            replay = self._passed_now(first, passing)
         elif ran:
-            replay = self._passed_now(ran[0], passing)
+            replay = Replay(statements=(_skipped_statement(ran[0]),), tests=frozenset(_ids(*ran)))
         else:
             # The parameters may differ from run to run, so the whole function is to be run.
             order = [without_parameters(nodeid) for nodeid in islice(missing, 1)]
@@ -184,7 +195,13 @@ class Replayer:
         nodeid = outcome.nodeid
         earlier = self._earlier_tests(nodeid)
         order: tuple[str, ...] = ()
-        if not earlier or self._deadline.remaining() <= 0:
+        has_time = self._deadline.remaining() > 0
+        if has_time and self._fails_after([], nodeid):
+            statement = (
+                "passed when rerun while its lines were recorded, and failed without that: "
+                "flaky, or dependent on sys.settrace"
+            )
+        elif not earlier or not has_time:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = earlier
@@ -259,13 +276,23 @@ def _failed_again(
     exceptions = {outcome.exception for outcome in failing} - {failure.exception, ""}
     if exceptions and failure.exception != "failure":
         statement += f", this time with {', '.join(sorted(exceptions))}"
-    passed_now = len(again) - len(failing)
-    if passed_now:
-        statement += f"; {counted(passed_now, 'other')} of the same cause passed this time"
+    for result in ("passed", "skipped"):
+        others = sum(outcome.outcome == result for outcome in again)
+        if others:
+            verb = "passed" if result == "passed" else f"{'was' if others == 1 else 'were'} skipped"
+            statement += f"; {counted(others, 'other')} of the same cause {verb} this time"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
     tests = frozenset(_ids(*again, *passing))
     return Replay(failing, passing, (statement,), tests=tests)
+
+
+def _skipped_statement(outcome: Outcome) -> str:
+    """Return the sentence on a test that had failed and was skipped when it ran again."""
+    reason = one_line(outcome.message, 120)
+    if reason:
+        return f"was skipped when rerun ({reason}), so its failure could not be observed again"
+    return "was skipped when rerun, so its failure could not be observed again"
 
 
 def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:

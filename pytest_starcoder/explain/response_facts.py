@@ -15,8 +15,7 @@ import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from logging import LogRecord
-from typing import Any, NamedTuple
+from typing import Any
 
 from pytest_starcoder.explain.codes import status_name
 from pytest_starcoder.explain.equality import attributes
@@ -83,7 +82,7 @@ def response_facts(site: RaiseSite) -> Iterator[str]:
 
 def replies(site: RaiseSite) -> Iterator[Reply]:
     """Yield the responses and results on the failing line, or else the only failed one before."""
-    answers = list(_replies_of(_values_on_line(site)))
+    answers = list(_replies_of(values_on_line(site)))
     if not answers:
         before = {id(value): value for value in site.locals.values() if _is_failed_reply(value)}
         # Of several, it is not known which one the line is about.
@@ -104,7 +103,7 @@ def _asks_for_status(site: RaiseSite) -> bool:
     return any(node.attr in (*STATUS_NAMES, *STATUS_QUESTIONS) for node in attributes_read)
 
 
-def _values_on_line(site: RaiseSite) -> Iterator[object]:
+def values_on_line(site: RaiseSite) -> Iterator[object]:
     # HTTP clients keep the response in the error they raise for a bad status.
     yield attributes(site.exc).get("response")
     for node in site.names():
@@ -215,45 +214,3 @@ def _error(value: object) -> BaseException | None:
         # A program that ends as it should raises SystemExit.
         return None if is_instance(stored[1], SystemExit) else stored[1]
     return None
-
-
-class ReportedError(NamedTuple):
-    """An exception that did not reach the test; `verb` says who reported it."""
-
-    verb: str
-    exc: BaseException
-
-
-def error_of_reply(
-    exc: BaseException, frame: types.FrameType, line: int, lasti: int
-) -> ReportedError | None:
-    """Return the exception behind the answer that a failing line is about. Never raises."""
-    try:
-        for reply in replies(RaiseSite(exc, frame, line, lasti)):
-            if reply.error is not None and not _is_linked(reply.error, exc):
-                return ReportedError(f"{reply.speaker} raised", reply.error)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a user's class may raise anything
-        return None
-    return None
-
-
-def logged_error(exc: BaseException, records: Iterable[LogRecord]) -> ReportedError | None:
-    """Return the last exception that was logged, unless `exc` comes from it."""
-    for record in reversed(list(records)):
-        error = record.exc_info[1] if type(record.exc_info) is tuple else None
-        if error is not None and not _is_linked(error, exc):
-            return ReportedError("the log has", error)
-    return None
-
-
-def _is_linked(error: BaseException, exc: BaseException) -> bool:
-    """Return whether `error` is `exc`, or one of the exceptions that led to it."""
-    link: BaseException | None = exc
-    # Bounded, because user code may have made the chain a cycle.
-    for _ in range(MAX_OBJECTS):
-        if link is None or link is error:
-            break
-        link = link.__cause__ or link.__context__
-    return link is error

@@ -71,7 +71,8 @@ class FixSession:
     def find(self, case: Case) -> Fixes:
         """Search for fixes of a case, by enumeration and then by asking the model."""
         if not self._can_try(case):
-            return NO_FIXES
+            reason = self._reason(case)
+            return Fixes(note=f"not searched for: {reason}") if reason else NO_FIXES
         fixes = self._search(case)
         self._best += fixes.passing[:1]
         return fixes
@@ -109,11 +110,23 @@ class FixSession:
 
     def _can_try(self, case: Case) -> bool:
         """Return whether the tests of a case may run with changes."""
-        if self._stopped or not case.replay.failing:
+        if self._stopped or not case.replay.failing or self._reason(case):
             return False
-        if case.breakage.only_test:
-            return False  # the code is as it was when the test passed
         return self._unfixable.isdisjoint(case.cause.nodeids)
+
+    def _reason(self, case: Case) -> str:
+        """Return why a change would not help a case, or cannot be tried; empty if it may help."""
+        if self._stopped or not self._unfixable.isdisjoint(case.cause.nodeids):
+            return ""  # it is the user who does not want a search
+        if case.blameless:
+            return case.blameless
+        if case.breakage.only_test:
+            return "the code is as it was when the test passed"
+        if case.cause.first.phase == "collect":
+            return "the file could not be collected"
+        if len(case.replay.order) > 1:
+            return "the test fails only after others"
+        return ""
 
     def _search(self, case: Case) -> Fixes:
         deadline = self._end.within(self._settings.fix_timeout, "fix_timeout")

@@ -148,7 +148,7 @@ class Worker:
         if not self._job.modules:
             return (yield)
         tracer = Tracer(self.project.holds)
-        tracer.start(values=False)
+        tracer.start()
         try:
             return (yield)
         finally:

@@ -10,9 +10,9 @@ import pytest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import MAX_IMPORTED, Case, build_cases
-from pytest_starcoder.explain.failure import Cause, Failure
+from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import Replay
-from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.runner.outcome import Call, Outcome
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
@@ -52,6 +52,27 @@ def test_causes_with_same_prime_suspect(tmp_path: Path) -> None:
     assert case.cause.nodeids == ("test_a.py::test_one", "test_a.py::test_two")
     assert case.replay.statements == ("2 tests failed again when rerun",)
     assert len(cases(tmp_path, 3, 1)) == 2
+
+
+def test_results_of_the_failing_line(tmp_path: Path) -> None:
+    """Calls of other lines, and of earlier executions of the line, are not its calls."""
+    frame = Frame("test_a.py", 3, "test_one", 1, "def test_one():\n\n    assert f(3) == 9")
+    failure = Failure("test_a.py::test_one", "call", "AssertionError", "", "", (frame,))
+    calls = (
+        Call("shop.py", 1, "f", "x=0", "returned 0", ("test_a.py", 2)),
+        Call("shop.py", 1, "f", "x=1", "returned 1", ("test_a.py", 3)),
+        Call("shop.py", 1, "f", "x=3", "returned 6", ("test_a.py", 3), late=True),
+        Call("shop.py", 1, "f", "x=4", "did not return", ("test_a.py", 3), late=True),
+        Call("shop.py", 1, "f", "x=5", "returned 5", ("shop.py", 3), late=True),
+    )
+    [case] = build_cases(
+        [Cause((failure,))],
+        [Replay((Outcome("test_a.py::test_one", "failed", calls=calls),))],
+        SourceFiles(lambda _path: "def test_one():\n\n    assert f(3) == 9\n"),
+        History(tmp_path),
+        frozenset({"test_a.py"}),
+    )
+    assert case.replay.statements == ("in the rerun, f(x=3) returned 6",)
 
 
 def test_number_of_parses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -544,3 +544,21 @@ def test_any_failing_line(
             0 < len(sentence) <= 200 and "\n" not in sentence and " at 0x" not in sentence
             for sentence in sentences
         )
+
+
+def test_targets_of_the_last_round(tmp_path: Path) -> None:
+    code = "for text in ('2', ''):\n    copies = int(text)"
+    assert observe(code, tmp_path)[-1] == "with text = ''"
+
+
+def test_target_that_is_read(tmp_path: Path) -> None:
+    code = "total = 1\nfor text in ('2', ''):\n    total += int(text)"
+    assert observe(code, tmp_path)[-1] == "with text = '', total = 3"
+
+
+def test_called_function_is_no_suspect(tmp_path: Path) -> None:
+    code = (
+        "import csv, io\ndef columns(): return ['a']\n"
+        "csv.DictWriter(io.StringIO(), fieldnames=columns(), line_terminator='|')"
+    )
+    assert not any("itself" in sentence for sentence in observe(code, tmp_path))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
 from pytest_starcoder.explain.replay import (
     MAX_FAILING,
-    MAX_NEIGHBOUR_SECONDS,
-    TEST_OVERHEAD,
+    NEIGHBOURS_SHARE,
     Replay,
     Replayer,
     count_tests,
@@ -130,23 +128,6 @@ def test_nearest_neighbours_first(child: Child) -> None:
     assert len(child.runs[0]) <= 1 + MAX_NEIGHBOURS
 
 
-def test_neighbours_of_many_causes(child: Child) -> None:
-    tests = []
-    failures = []
-    for cause in range(20):
-        tests.append(finished(f"test_{cause}.py::test_bad", "failed"))
-        for number in range(60):
-            tests.append(finished(f"test_{cause}.py::test_{number}", seconds=0.0))
-        frames = (Frame(f"test_{cause}.py", 3, "f", 1, "x\nx\nx"),)
-        nodeid = f"test_{cause}.py::test_bad"
-        failures.append(replace(failure("test_bad"), nodeid=nodeid, frames=frames))
-    replay(child, failures, tests)
-    neighbours = Counter(test.partition("::")[0] for test in child.runs[0][20:])
-    most = MAX_NEIGHBOUR_SECONDS / TEST_OVERHEAD
-    assert most <= neighbours.total() <= most + 1
-    assert max(neighbours.values()) - min(neighbours.values()) <= 1
-
-
 def test_neighbours_in_other_files(child: Child) -> None:
     replay(child, [failure("test_bad")], [BAD, finished("test_b.py::test_other")])
     assert child.runs[0][1:] == ["test_b.py::test_other"]
@@ -176,6 +157,58 @@ def test_different_exception() -> None:
     outcome = Outcome("test_a.py::test_bad", "failed", exception="OSError")
     [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
     assert result.statements == ("failed again when rerun, this time with OSError",)
+
+
+def test_skipped_when_rerun() -> None:
+    outcome = Outcome("test_a.py::test_bad", "skipped", message="locked")
+    [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
+    assert result.statements == (
+        "was skipped when rerun (locked), so its failure could not be observed again",
+    )
+
+
+def test_others_of_the_cause() -> None:
+    results = {"test_bad[0]": "failed", "test_bad[1]": "passed", "test_bad[2]": "skipped"}
+    child = Child(lambda test, _tests: results[test.rpartition("::")[2]])
+    tests = [finished(name, "failed") for name in results]
+    [result] = replay(child, list(map(failure, results)), tests)
+    assert result.statements == (
+        "failed again when rerun; 1 other of the same cause passed this time; "
+        "1 other of the same cause was skipped this time",
+    )
+
+
+def test_disturbed_by_tracing() -> None:
+    """It fails as soon as it is run without a trace."""
+
+    def run(_launch: object, tests: Sequence[str], *_: object, **how: Any) -> list[Outcome]:
+        return [Outcome(test, "passed" if "tracing" in how else "failed") for test in tests]
+
+    [result] = replay(run, [failure("test_bad")], [BAD])
+    assert result.statements == (
+        "passed when rerun while its lines were recorded, and failed without that: flaky, or "
+        "dependent on sys.settrace",
+    )
+
+
+def test_time_for_neighbours(child: Child) -> None:
+    others = [finished(f"test_{number}", seconds=1.0) for number in range(4)]
+    replay(child, [failure("test_bad")], [BAD, *others, finished("test_quick")], seconds=9.9)
+    assert len(child.runs[0]) == 3
+    assert "test_a.py::test_quick" in child.runs[0]
+
+
+def test_failing_tests_run_twice() -> None:
+    """Once before their neighbours, and once after them."""
+    traced: list[Any] = []
+
+    def run(_launch: object, tests: Sequence[str], *_: object, **how: Any) -> list[Outcome]:
+        traced.append(how["tracing"])
+        return [Outcome(test, "failed") for test in tests]
+
+    replay(run, [failure("test_bad")], [BAD, finished("test_one")])
+    assert traced[0].twice == {"test_a.py::test_bad"}
+    assert 0 < traced[0].until - time.time() <= 20 * NEIGHBOURS_SHARE
 
 
 def victim_after(*names: str) -> Child:

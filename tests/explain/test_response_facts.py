@@ -13,7 +13,7 @@ from support.raising import observe, raised_in
 
 from pytest_starcoder.explain.capture import capture_failure
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.response_facts import MAX_TEXT, logged_error, reply_of
+from pytest_starcoder.explain.response_facts import MAX_TEXT, reply_of
 from pytest_starcoder.source.project import Project
 
 PAGE = b"<!doctype html><html><head><title>404</title></head><h1>Not&nbsp;here</h1></html>"
@@ -165,22 +165,6 @@ def test_secrets_in_responses(tmp_path: Path) -> None:
     failure = capture_failure(exc, "test_app.py::test", "call", Project(tmp_path))
     assert not any("Zq8x" in fact for fact in failure.facts)
     assert any("says: " in fact for fact in failure.facts)
-
-
-def test_logged_cause(tmp_path: Path) -> None:
-    code = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError from error"
-    exc, _ = raised_in(tmp_path / "code.py", code)
-    for error in (exc, exc.__cause__):
-        info: Any = (type(error), error, None)
-        record = logging.LogRecord("app", 40, "", 1, "failed", (), info)
-        assert logged_error(exc, [record]) is None
-
-
-def test_records_without_errors() -> None:
-    for info in (None, (None, None, None), True):
-        record = logging.LogRecord("app", 40, "", 1, "x", (), None)
-        record.exc_info = info  # type: ignore[assignment]
-        assert logged_error(ValueError(), [record]) is None
 
 
 def test_unread_response_of_flask() -> None:
