@@ -100,7 +100,7 @@ class Replayer:
             neighbours.append(near)
         # All causes share one run: starting pytest and importing the project is slow.
         outcomes = self._run_traced(failing, neighbours)
-        replays = []
+        replays: list[Replay] = []
         for cause, tests, near in zip(causes, failing, neighbours, strict=True):
             if not tests:
                 replays.append(Replay(statements=self._reasons(cause, len(replays))))

@@ -15,10 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from _typeshed import TraceFunction
+from typing import Any
 
 from pytest_starcoder.runner.outcome import ExecutedLines
 from pytest_starcoder.runner.protocol import Malformed, decode, encode, read_regular
@@ -35,6 +32,8 @@ LineSets = dict[str, set[int]]
 """Executed lines by the names of files."""
 
 LocalTrace = Callable[[FrameType, str, Any], Any]
+TraceFunction = Callable[..., Any]
+
 _gettrace, _settrace = sys.gettrace, sys.settrace
 
 
