@@ -28,7 +28,7 @@ TEXTS = (
 )
 """Forms in which clients and Python name an address."""
 
-UNKNOWN_HOST = re.compile(rf"(?:translate host name|host) \"(?P<host>{HOST})\"")
+UNKNOWN_HOST = re.compile(rf"(?:host name|host) [\"'](?P<host>{HOST})[\"']")
 
 
 def find_address(exc: BaseException, holds: Holds) -> tuple[str, str] | None:
@@ -56,18 +56,18 @@ def _addresses(exc: BaseException, holds: Holds) -> Iterator[tuple[str, str]]:
             yield match["host"], match["port"]
 
 
-def find_host(exc: BaseException) -> str:
+def find_host(exc: BaseException, holds: Holds) -> str:
     """Return the name that did not resolve; empty if it is not known."""
-    for entry in reversed(list(_entries(exc))):
+    for entry in list(_entries(exc))[-1:]:
         frame = entry.tb_frame
-        if frame.f_globals.get("__name__") == "socket":
-            host = frame.f_locals.get("host")
-            if type(host) is str:
-                return host
-        for argument in _call_arguments(entry):
-            if type(argument) is str:
-                return argument
-            break
+        names = [frame.f_locals.get("host")]
+        if holds(frame.f_code.co_filename):
+            names = list(_call_arguments(entry))[:1]
+        elif frame.f_globals.get("__name__") != "socket":
+            names = []
+        for name in names:
+            if type(name) is str:
+                return name
     match = UNKNOWN_HOST.search(safe_str(exc))
     return match["host"] if match else ""
 

@@ -22,6 +22,7 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.missing import find_missing
 from pytest_starcoder.explain.raise_site import RaiseSite
 from pytest_starcoder.explain.reported_errors import ReportedError, reported_errors
 from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
@@ -106,6 +107,7 @@ def capture_failure(
         facts=observations,
         fixture=fixture,
         asserted=asserted,
+        missing=find_missing(exc, project.holds),
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 

@@ -105,6 +105,16 @@ FIXTURES = {
 }
 """Plugins that have well-known fixtures."""
 
+ASYNC_PLUGINS = (
+    "pytest-asyncio",
+    "anyio",
+    "pytest-trio",
+    "pytest-twisted",
+    "pytest-tornasync",
+    "pytest-aiohttp",
+)
+"""Plugins that run tests that are coroutines."""
+
 
 def declared_distributions(folders: Iterable[Path]) -> dict[str, tuple[str, str]]:
     """Return the distributions that a project declares: the normalized name, as it is spelt there

@@ -13,14 +13,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.expectations import documented_result
 from pytest_starcoder.explain.failure import Cause, Failure, Missing
 from pytest_starcoder.explain.missing_files import MissingFiles
 from pytest_starcoder.explain.missing_modules import MissingModules
-from pytest_starcoder.explain.similar_names import nearest_name
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.git.history import History
@@ -29,11 +30,17 @@ from pytest_starcoder.source.sources import SourceFiles
 OUTSIDE = "the cause is outside the code"
 """Reason not to search for a fix."""
 
+DOCUMENTED = "the code does what its docstring shows"
+COMMITTED = "the code is as committed, and only the test has changed"
+
 NO_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
 
 MAX_FILES = 80
 """Maximum number of files in which a name or an address is looked for."""
+
+SIMILAR = 0.85
+"""Similarity, as difflib computes it, from which one name may be a misspelling of another."""
 
 MIN_FREE = 1_000_000
 """Number of free bytes below which a disk is full."""
@@ -59,9 +66,10 @@ SERVICES = {
 """Services by their default ports."""
 
 PURPOSE = re.compile(
-    r"missing|absent|exist|unset|not_set|without|refus|reach|offline|avail|down|fallback"
-    r"|default|option|retr|denied|forbid|permi|error|fail|invalid|bad|broken|timeout|time_out"
-    r"|skip|empty|except|rais|unknown|(^|_)no(_|t|n|$)",
+    r"missing|absent|not_?exist|nonexist|exists|unset|not_set|without|refus|unreach|offline"
+    r"|unavail|not_avail|fallback|fall_back|default|optional|retry|retries|denied|forbid"
+    r"|permission|error|fail|invalid|broken|time_?out|skip|empty|except|raises|unknown|lazy"
+    r"|(^|_)(no|not|non|down|bad|only|if)(_|$)",
     re.IGNORECASE,
 )
 """Words in the name of a test that may expect the environment to lack something."""
@@ -120,7 +128,7 @@ class Environment:
         """
         missing = case.cause.first.missing
         if missing is None:
-            return case
+            return self._judge_test(case)
         diagnosis = self.diagnose(case, missing)
         if not diagnosis.fact:
             return case
@@ -129,6 +137,32 @@ class Environment:
             return case
         reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
         return replace(case, suspects=(), blameless=reason)
+
+    def _judge_test(self, case: Case) -> Case:
+        """Return the case with a fact that speaks for the code and against the test, if any."""
+        if case.breakage.pieces or case.cause.first.phase != "call":
+            return case
+        documented = documented_result(case, self._sources)
+        if documented:
+            cause = _with_fact(case.cause, documented)
+            case = replace(case, cause=cause, blameless=DOCUMENTED)
+        committed = "" if case.breakage.note else self._only_test_changed(case)
+        if committed:
+            cause = _with_fact(case.cause, committed)
+            case = replace(case, cause=cause, blameless=COMMITTED, changed=())
+        return case
+
+    def _only_test_changed(self, case: Case) -> str:
+        """Return a sentence if of all files only that of the test has changed, in the test."""
+        path, definition = _definition_of_test(case.cause.first)
+        changed = self._changed
+        if set(changed) != {path} or not case.scores:
+            return ""
+        # A test that is new may well have found a fault.
+        executed = {number for file, number in case.scores if file == path}
+        if not executed.intersection(changed[path]) or definition in changed[path]:
+            return ""
+        return f"only {path} has changed since the last commit; the code is as committed"
 
     def diagnose(self, case: Case, missing: Missing) -> Diagnosis:
         """Return what is known of something that is missing."""
@@ -141,10 +175,17 @@ class Environment:
                 return self._disk(missing)
             case "variable":
                 return self._variable(case, missing)
-            case "address":
+            case "address" | "network":
                 return self._address(case, missing)
             case "host":
                 return self._host(case, missing)
+            case "locale":
+                fact = f"the locale {missing.name} is not installed on this machine"
+                is_given = self._is_given(case, missing.name)
+                return Diagnosis(fact, is_given and not self._is_doubtful(case))
+            case "plugin":
+                fact = self._modules.plugin()
+                return Diagnosis(fact, bool(fact))
             case "program":
                 return self._program(case, missing)
             case "port":
@@ -199,7 +240,7 @@ class Environment:
         texts = [self._sources(path) for path in self._test_files(case)]
         unset = any(map(UNSETTING.search, texts))
         set_names = [each for text in texts for each in SETTING.findall(text)]
-        is_misspelt = bool(nearest_name(name, [*set_names, *self._variables]))
+        is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
         # A test that sets the variable itself relies on code that reads it later.
         is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
         return Diagnosis(fact, not is_doubtful)
@@ -208,6 +249,8 @@ class Environment:
         host, port = missing.name, missing.detail
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         fact = f"{address} refused the connection"
+        if missing.kind == "network":
+            fact = f"{address} cannot be reached from here"
         service = SERVICES.get(port, "")
         if service:
             fact += f" ({port} is the default port of {service})"
@@ -324,6 +367,18 @@ def _allows(case: Case) -> bool:
 
 def _test_source(failure: Failure) -> str:
     return failure.frames[0].source if failure.frames else ""
+
+
+def _definition_of_test(failure: Failure) -> tuple[str, int]:
+    """Return the file and the line of the test's `def`, which comes after its decorators."""
+    if not failure.frames:
+        return "", 0
+    frame = failure.frames[0]
+    lines = frame.source.split("\n")
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return frame.path, frame.first_line + index
+    return frame.path, frame.first_line
 
 
 def _with_fact(cause: Cause, fact: str) -> Cause:

@@ -36,9 +36,10 @@ class Frame:
 class Missing:
     """Something outside the code that an exception says is missing, refused or in use.
 
-    `kind` is one of: file, permission, disk, variable, address, host, port, program, module,
-    name, fixture. `detail` depends on it: the absolute path of a file, the port of an address,
-    the process that uses a port, the module that lacks a name, the fixture of the nearest name.
+    `kind` is one of: file, permission, disk, variable, address, network, host, port, program,
+    locale, module, name, plugin, fixture. `detail` depends on it: the absolute path of a file,
+    the port of an address, the process that uses a port, the module that lacks a name, the
+    fixture of the nearest name.
     """
 
     kind: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import errno
+import locale
 import os
 import re
 import socket
@@ -51,6 +52,11 @@ MAX_LINKS = 12
 
 CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+
+NO_ASYNC = "async def functions are not natively supported"
+"""Beginning of pytest's message on a coroutine that no plugin runs."""
+
 NO_FIXTURE = re.compile(r"fixture '(\w+)' not found")
 
 AVAILABLE = re.compile(r"available fixtures: (.*)")
@@ -76,6 +82,8 @@ def find_missing(exc: BaseException, holds: Holds) -> Missing | None:
 def _read(exc: BaseException, holds: Holds) -> Missing | None:
     if type(exc).__name__ == "FixtureLookupError":
         return _fixture(exc)
+    if type(exc).__name__ == "Failed" and safe_str(exc).startswith(NO_ASYNC):
+        return Missing("plugin", "async")
     if not _is_genuine(exc, holds):
         return None
     if is_instance(exc, ImportError):
@@ -83,10 +91,12 @@ def _read(exc: BaseException, holds: Holds) -> Missing | None:
     if is_instance(exc, KeyError):
         return _variable(exc)
     if is_instance(exc, socket.gaierror):
-        host = find_host(exc) if exc.errno in UNRESOLVED else ""
+        host = find_host(exc, holds) if exc.errno in UNRESOLVED else ""
         return Missing("host", host) if host else None
     if is_instance(exc, OSError):
         return _system(exc, holds)
+    if is_instance(exc, locale.Error):
+        return _locale(exc)
     return _refusal(exc, holds) if not is_instance(exc, AssertionError) else None
 
 
@@ -187,12 +197,22 @@ def _variable(exc: BaseException) -> Missing | None:
     return Missing("variable", key)
 
 
+def _locale(exc: BaseException) -> Missing | None:
+    entry = _deepest(exc)
+    assert entry is not None
+    name = entry.tb_frame.f_locals.get("locale")
+    return Missing("locale", name) if type(name) is str and name else None
+
+
 def _system(exc: BaseException, holds: Holds) -> Missing | None:
     """Return what an error of the operating system is about."""
     assert isinstance(exc, OSError)
     number = exc.errno
     if number == errno.ECONNREFUSED or is_instance(exc, ConnectionRefusedError):
         return _address(exc, holds)
+    if number in UNREACHABLE:
+        address = find_address(exc, holds)
+        return Missing("network", *address) if address else None
     if number == errno.EADDRINUSE:
         return _port(exc, holds)
     path = os.fsdecode(exc.filename) if isinstance(exc.filename, str | bytes) else ""
@@ -218,10 +238,13 @@ def _file(exc: BaseException, path: str) -> Missing:
 
 
 def _refusal(exc: BaseException, holds: Holds) -> Missing | None:
-    """Return the address of a refused connection that a client describes in words."""
+    """Return what a client describes in words: a refused connection or an unknown host."""
     if type(exc).__module__ == "builtins" and not is_instance(exc, OSError):
         return None
     text = safe_str(exc).lower()
+    if "resolve host" in text or "translate host name" in text:
+        host = find_host(exc, holds)
+        return Missing("host", host) if host else None
     if "connection refused" in text or "connect call failed" in text:
         return _address(exc, holds)
     return None

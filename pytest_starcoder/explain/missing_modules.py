@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_starcoder.explain.dependencies import (
+    ASYNC_PLUGINS,
     FIXTURES,
     SAME_NAME,
     declared_distributions,
@@ -62,16 +63,26 @@ class MissingModules:
     def fixture(self, missing: Missing) -> str:
         """Return a sentence on the plugin that has a fixture, or on the nearest fixture."""
         plugin = FIXTURES.get(missing.name, "")
-        if normalize(plugin) in self._declared and not _is_installed(plugin):
-            distribution, file = self._declared[normalize(plugin)]
-            command = f"`pip install {distribution}`"
-            return (
-                f"the fixture {missing.name!r} is part of {distribution}, which {file} declares "
-                f"and which is not installed: {command}"
-            )
+        if self._lacks(plugin):
+            return f"the fixture {missing.name!r} is part of {self._to_install(plugin)}"
         if missing.detail:
             return f"the nearest fixture is {missing.detail!r}"
         return "no fixture of this run has a similar name"
+
+    def plugin(self) -> str:
+        """Return a sentence on the plugin that would run coroutines, if it is to be installed."""
+        for plugin in ASYNC_PLUGINS:
+            if self._lacks(plugin):
+                return f"coroutines need a plugin: {self._to_install(plugin)}"
+        return ""
+
+    def _lacks(self, distribution: str) -> bool:
+        """Return whether the project declares a distribution that is not installed."""
+        return normalize(distribution) in self._declared and not _is_installed(distribution)
+
+    def _to_install(self, distribution: str) -> str:
+        name, file = self._declared[normalize(distribution)]
+        return f"{name}, which {file} declares and which is not installed: `pip install {name}`"
 
     def removed_name(self, missing: Missing, history: History) -> str:
         """Return a sentence on when a module of the project lost a name, and what is new there."""

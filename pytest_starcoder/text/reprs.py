@@ -12,7 +12,7 @@ from pytest_starcoder.text.tables import MAX_ROWS, frame_items, index_items, tab
 MAX_REPR = 240
 """Characters of a representation."""
 
-ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}|(?<=[\w']) id='\d{6,}'(?=[ >])")
 """An object's address in memory: it differs in every run, and would in every prompt."""
 
 

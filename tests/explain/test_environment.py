@@ -10,7 +10,7 @@ from support.repositories import git, repository, written
 
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.environment import NO_FIXTURE, OUTSIDE, Environment
+from pytest_starcoder.explain.environment import COMMITTED, NO_FIXTURE, OUTSIDE, Environment
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame, Missing
 from pytest_starcoder.runner.launch import Launch
@@ -40,6 +40,7 @@ class Shop:
         variables: Mapping[str, str] | None = None,
         breakage: Breakage = NO_BREAKAGE,
         free: int = 10**9,
+        line: int = 1,
     ) -> Case:
         source = (self.folder / "test_shop.py").read_text()
         frame = Frame("test_shop.py", 1, test, 1, source)
@@ -56,7 +57,7 @@ class Shop:
         return environment.judge(
             Case(
                 Cause((failure,)),
-                scores={("shop.py", 1): 1.0, ("test_shop.py", 1): 1.0},
+                scores={("shop.py", 1): 1.0, ("test_shop.py", line): 1.0},
                 suspects=(Suspect("shop.py", 1, ""),),
                 breakage=breakage,
             )
@@ -206,6 +207,18 @@ def test_refused_connection(shop: Shop) -> None:
     assert shop.fact(Missing("address", "::1", "7001")) == "[::1]:7001 refused the connection"
 
 
+def test_unreachable_address(shop: Shop) -> None:
+    fact = "db.shop:7001 cannot be reached from here"
+    assert shop.fact(Missing("network", "db.shop", "7001")) == fact
+
+
+def test_locale(shop: Shop) -> None:
+    missing = Missing("locale", "de_XX.UTF-8")
+    assert shop.is_doubted(missing)
+    written(shop.folder, {"test_shop.py": "locale.setlocale(LC_ALL, 'de_XX.UTF-8')\n"})
+    assert shop.fact(missing) == "the locale de_XX.UTF-8 is not installed on this machine"
+
+
 def test_address_in_the_environment(shop: Shop) -> None:
     missing = Missing("address", "broker", "9999")
     assert shop.is_doubted(missing)
@@ -276,3 +289,58 @@ def test_fixture(shop: Shop) -> None:
 def test_removed_name(shop: Shop) -> None:
     """A name that code no longer defines is a fault of the code."""
     assert shop.is_doubted(Missing("name", "Warehouse", "shop"))
+
+
+# --- tests that may be wrong ---------------------------------------------------------------
+
+TEST = "def test_prices():\n    rest = 1\n    assert rest == {}\n"
+
+
+@pytest.fixture
+def tested(shop: Shop) -> Shop:
+    """A project in which a statement of the test has changed."""
+    written(shop.folder, {"test_shop.py": TEST.format(1)})
+    git(shop.folder, "commit", "-qam", "second")
+    written(shop.folder, {"test_shop.py": TEST.format(2)})
+    return shop
+
+
+def judge_test(shop: Shop, line: int = 3, breakage: Breakage = NO_BREAKAGE) -> Case:
+    return shop.judge(None, breakage=breakage, line=line)
+
+
+def test_only_the_test_has_changed(tested: Shop) -> None:
+    case = judge_test(tested)
+    fact = "only test_shop.py has changed since the last commit; the code is as committed"
+    assert (case.cause.first.facts, case.blameless) == ((fact,), COMMITTED)
+
+
+def test_undoing_says_more(tested: Shop) -> None:
+    assert not judge_test(tested, breakage=Breakage((CODE,))).blameless
+    assert not judge_test(tested, breakage=Breakage(note="test_prices is new")).blameless
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"shop.py": "HOST = 'db.shops'\n"},
+        {"data/prices.csv": "price,name\n"},
+        {"new.py": ""},
+    ],
+    ids=["code", "data", "untracked"],
+)
+def test_more_has_changed(files: dict[str, str], tested: Shop) -> None:
+    written(tested.folder, files)
+    assert not judge_test(tested).blameless
+
+
+def test_change_that_did_not_run(tested: Shop) -> None:
+    assert not judge_test(tested, line=2).blameless
+
+
+def test_new_test(shop: Shop) -> None:
+    """A test that is new may well have found a fault."""
+    written(shop.folder, {"test_shop.py": "def test_others(): ...\n"})
+    git(shop.folder, "commit", "-qam", "second")
+    written(shop.folder, {"test_shop.py": TEST.format(2)})
+    assert not judge_test(shop).blameless

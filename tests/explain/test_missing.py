@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import locale
 import os
 import socket
 import subprocess
@@ -147,6 +149,37 @@ def test_host(code: int, expected: Missing | None) -> None:
     )
     resolver["__name__"] = "socket"
     assert missing(lambda: resolver["call"]("db.shop", code)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "failed to resolve host 'db.shop': [Errno -2] Name or service not known",
+        'could not translate host name "db.shop" to address',
+    ],
+)
+def test_host_in_words(text: str) -> None:
+    client = compile_installed("class Unknown(Exception): ...\ndef call(t): raise Unknown(t)")
+    assert missing(lambda: client["call"](text)) == Missing("host", "db.shop")
+
+
+def test_network() -> None:
+    client = compile_installed("def call(error, address): raise error")
+    error = OSError(errno.ENETUNREACH, "Network is unreachable")
+    expected = Missing("network", "10.0.0.7", "5432")
+    assert missing(lambda: client["call"](error, ("10.0.0.7", 5432))) == expected
+
+
+def test_locale() -> None:
+    name = "xx_XX.UTF-8"
+    assert missing(lambda: locale.setlocale(locale.LC_ALL, name)) == Missing("locale", name)
+
+
+def test_coroutine() -> None:
+    text = "async def functions are not natively supported.\nYou need to install …"
+    with pytest.raises(pytest.fail.Exception) as failed:
+        pytest.fail(text)
+    assert find_missing(failed.value, is_own) == Missing("plugin", "async")
 
 
 def test_variable(monkeypatch: pytest.MonkeyPatch) -> None:

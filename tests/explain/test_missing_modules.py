@@ -156,3 +156,14 @@ def test_removed_function(stock: Path) -> None:
 def test_name_in_an_installed_module(tmp_path: Path) -> None:
     modules = MissingModules(Project(tmp_path))
     assert modules.removed_name(Missing("name", "never", "json"), History(tmp_path)) == ""
+
+
+def test_plugin_for_coroutines(tmp_path: Path) -> None:
+    modules = MissingModules(Project(tmp_path))
+    assert modules.plugin() == ""
+    written(tmp_path, {"requirements.txt": "pytest_tornasync\n"})
+    fact = (
+        "coroutines need a plugin: pytest_tornasync, which requirements.txt declares and which "
+        "is not installed: `pip install pytest_tornasync`"
+    )
+    assert MissingModules(Project(tmp_path)).plugin() == fact
