@@ -132,7 +132,7 @@ def _start(launch: Launch, job: RerunJob) -> ChildProcess:
     options.append("--tb=no")
     if job.files:
         # To rewrite its assertions, pytest would read the unedited file itself.
-        options.append("--assert=plain")
+        options += launch.plain_assertions
     variables: Mapping[str, str]
     if job.sandbox is None:
         variables, grace = user_variables(launch), GRACE

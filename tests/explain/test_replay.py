@@ -16,6 +16,7 @@ from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
 from pytest_starcoder.explain.replay import (
+    MAX_CAUSES,
     MAX_FAILING,
     MAX_NEIGHBOUR_SECONDS,
     NEIGHBOURS_SHARE,
@@ -99,20 +100,39 @@ def test_unsuitable_neighbours(child: Child) -> None:
 
 
 @pytest.mark.parametrize(
-    "test",
-    [finished("test_bad", "failed", 9), finished("test_bad", "failed", allowed=False)],
+    ("test", "statements"),
+    [
+        (
+            finished("test_bad", "failed", 9),
+            ("not rerun: it took 9.0 s, and only 3 s are allowed",),
+        ),
+        (finished("test_bad", "failed", allowed=False), ()),
+    ],
     ids=["slow", "marked"],
 )
-def test_no_replay(child: Child, test: FinishedTest) -> None:
-    assert replay(child, [failure("test_bad")], [test, finished("test_one")]) == [Replay()]
+def test_no_replay(child: Child, test: FinishedTest, statements: tuple[str, ...]) -> None:
+    result = replay(child, [failure("test_bad")], [test, finished("test_one")])
+    assert result == [Replay(statements=statements)]
     assert child.runs == []
 
 
 def test_crashed_worker(child: Child) -> None:
     message = "worker 'gw1' crashed while running 'test_a.py::test_bad'"
     crashed = Failure("test_a.py::test_bad", "call", "failure", message, "")
-    assert replay(child, [crashed], [BAD]) == [Replay()]
+    [result] = replay(child, [crashed], [BAD])
+    assert result.statements == ("not rerun: it would crash this process as well",)
     assert child.runs == []
+
+
+def test_too_many_causes(child: Child) -> None:
+    failures = []
+    for number in range(MAX_CAUSES + 1):
+        frame = Frame("shop.py", number, f"f{number}", 1, "x\n" * 99)
+        nodeid = f"test_a.py::test_bad{number}"
+        failures.append(Failure(nodeid, "call", f"Error{number}", "", "", (frame,)))
+    tests = [finished(f"test_bad{number}", "failed") for number in range(MAX_CAUSES + 1)]
+    *_, last = replay(child, failures, tests)
+    assert last.statements == ("not rerun: only the tests of the first 30 causes are",)
 
 
 def test_many_failing_tests(child: Child) -> None:
