@@ -46,6 +46,8 @@ FIGURES: Mapping[str, Figures] = {
     "off_cost": Figures("off_cost", "--rivals RIVALS"),
     "explain_cost": Figures("explain_cost", "--rivals RIVALS"),
     "modules": Figures("modules"),
+    "large_suite": Figures("large_suite"),
+    "large_suite_changes": Figures("large_suite", "--uncommitted"),
     "import_cost": Figures("import_cost"),
     "recording_cost": Figures("recording_cost"),
     "evidence": Figures("evidence", "FAULTY --truth TRUTH --rivals RIVALS"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Self
@@ -19,6 +20,10 @@ class Deadline:
     def after(cls, seconds: float, setting: str = "timeout") -> Self:
         return cls(seconds, time.monotonic() + seconds, setting)
 
+    def within(self, seconds: float, setting: str) -> Self:
+        """Return the deadline after `seconds`, set by `setting`; this one if it is earlier."""
+        return min(self.after(seconds, setting), self, key=lambda deadline: deadline.at)
+
     def remaining(self) -> float:
         """Return the seconds until the deadline; zero or less once it has passed."""
         return self.at - time.monotonic()
@@ -26,3 +31,6 @@ class Deadline:
     @property
     def is_over(self) -> bool:
         return self.remaining() <= 0
+
+
+NO_DEADLINE = Deadline(math.inf, math.inf)

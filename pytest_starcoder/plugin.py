@@ -38,6 +38,7 @@ SETTINGS = {
         "as fit)"
     ),
     "cache": "on, off or the absolute path of a folder",
+    "explain_timeout": "maximum seconds for explaining, all other limits included",
     "causes": "maximum number of causes sent to the model per run",
     "replay": "run failing tests and their neighbours again to trace them",
     "replay_timeout": "maximum seconds for running tests again",

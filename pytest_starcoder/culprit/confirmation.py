@@ -68,7 +68,7 @@ class Confirmation:
         results = self._run(culprit, bench)
         not_passed = {target.test for target in culprit.targets}.difference(results.passed)
         if not_passed.difference(results.failed) and self._deadline.remaining() <= 0:
-            return out_of_time(culprit.pieces, changes)
+            return out_of_time(culprit.pieces, changes, self._deadline.setting)
         if not_passed:
             return VARIES
         ways = [_describe(pieces) for pieces in culprit.result.ways]

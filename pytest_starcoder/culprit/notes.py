@@ -54,9 +54,9 @@ def not_these(changes: Changes) -> Breakage:
     )
 
 
-def out_of_time(pieces: Iterable[Piece], changes: Changes) -> Breakage:
-    """Return that time ran out, and the files of the pieces that the culprit is among."""
-    note = "time ran out while changes were undone (setting undo_timeout)"
+def out_of_time(pieces: Iterable[Piece], changes: Changes, setting: str) -> Breakage:
+    """Return that the time of `setting` ran out, and in which files the culprit may be."""
+    note = f"time ran out while changes were undone (setting {setting})"
     paths = sorted({piece.path for piece in pieces})
     if len(paths) > MAX_LISTED_FILES:
         note += f": the culprit is in one of {len(paths)} files, such as {paths[0]}"

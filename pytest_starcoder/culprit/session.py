@@ -15,7 +15,7 @@ from pytest_starcoder.culprit.comparisons import Changes, Repositories
 from pytest_starcoder.culprit.confirmation import Confirmation, Culprit
 from pytest_starcoder.culprit.new_tests import new_in_test
 from pytest_starcoder.culprit.order import Order, OrderSearch
-from pytest_starcoder.culprit.pieces import in_order
+from pytest_starcoder.culprit.pieces import Piece, in_order
 from pytest_starcoder.culprit.search import Search
 from pytest_starcoder.culprit.targets import Target, choose_target
 from pytest_starcoder.deadline import Deadline
@@ -83,9 +83,9 @@ class _Attempt:
         self._level = Level(context.settings.confinement)
         project = context.launch.project
         self._repositories = Repositories(project, context.conventions, context.started)
-        seconds = context.settings.undo_timeout
-        self._deadline = Deadline.after(seconds, "undo_timeout")
-        self._search_deadline = Deadline.after(SEARCH_SHARE * seconds, "undo_timeout")
+        self._deadline = context.deadline.within(context.settings.undo_timeout, "undo_timeout")
+        seconds = SEARCH_SHARE * self._deadline.remaining()
+        self._search_deadline = Deadline.after(seconds, self._deadline.setting)
         # Running the tests again has shown that much, should nothing run here.
         self._orders = {each.test: Order(each.earlier) for each in targets if each.earlier}
         self._confirmation = Confirmation(
@@ -237,7 +237,7 @@ class _Attempt:
             elif result.ways and not _is_flaky(bench, oracle):
                 culprits.append(Culprit(result, [target], search.is_only_test(result)))
             elif result.timed_out:
-                self.results[target.test] = notes.out_of_time(result.unfinished, changes)
+                self.results[target.test] = self._out_of_time(result.unfinished, changes)
             elif not result.ways and result.all is Verdict.FAILS:
                 unexplained.append(target)
                 # Code that runs in another process is not undone there.
@@ -251,6 +251,9 @@ class _Attempt:
             for target in culprit.targets:
                 self.results[target.test] = breakage
         return unexplained
+
+    def _out_of_time(self, pieces: Iterable[Piece], changes: Changes) -> Breakage:
+        return notes.out_of_time(pieces, changes, self._deadline.setting)
 
     def _oracle(self, target: Target, before: Record, bench: Bench) -> Oracle:
         limit = MIN_TEST_SECONDS + SLOWDOWN * before.seconds

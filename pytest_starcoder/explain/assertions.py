@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
+from pytest_starcoder.explain.codes import is_code, status_facts
 from pytest_starcoder.explain.differences import differences
+from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.source.functions import lines_of
 from pytest_starcoder.source.syntax import is_literal, syntax_tree
 from pytest_starcoder.text.display import one_line
@@ -31,6 +34,7 @@ class Comparison:
     """The two sides of a failed comparison, as short texts.
 
     `differences` assume that the right side is the expected one, `mirrored_differences` the left.
+    `integers` are both sides if they are integers.
     """
 
     op: str
@@ -38,13 +42,15 @@ class Comparison:
     rhs: str
     differences: tuple[str, ...] = ()
     mirrored_differences: tuple[str, ...] = ()
+    integers: tuple[int, int] | None = None
 
     @classmethod
     def of_values(cls, op: str, lhs: object, rhs: object) -> Self:
         # Not later, because the test may change the values before it ends.
         sentences = differences(op, lhs, rhs)
         mirrored = differences(op, rhs, lhs) if op == "==" else ()
-        return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored)
+        integers = _integers(lhs, rhs) if op == "==" else None
+        return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored, integers)
 
     @classmethod
     def of_message(cls, message: str) -> Self | None:
@@ -81,9 +87,29 @@ def _assertions(source: str) -> tuple[ast.Assert, ...]:
 def value_differences(statement: ast.Assert, comparison: Comparison) -> tuple[str, ...]:
     """Return sentences on how the value that an assertion checks differs from the expected one."""
     test = statement.test
-    if isinstance(test, ast.Compare) and _is_expected_first(test):
+    if not isinstance(test, ast.Compare):
+        return comparison.differences
+    if comparison.integers is not None and len(test.ops) == 1:
+        for side, integers in _sides(test, comparison.integers):
+            if is_code(side):
+                return tuple(status_facts(side, *integers))
+    if _is_expected_first(test):
         return comparison.mirrored_differences or comparison.differences
     return comparison.differences
+
+
+def _sides(
+    test: ast.Compare, integers: tuple[int, int]
+) -> Iterator[tuple[ast.expr, tuple[int, int]]]:
+    """Yield each side of a comparison, with the actual and the expected value if it is checked."""
+    first, second = integers
+    yield test.left, (first, second)
+    yield test.comparators[0], (second, first)
+
+
+def _integers(lhs: object, rhs: object) -> tuple[int, int] | None:
+    first, second = plain(lhs), plain(rhs)
+    return (first, second) if type(first) is type(second) is int else None
 
 
 def describe_assertion(
@@ -130,14 +156,14 @@ def _describe_comparison(
     if len(test.ops) > 1:
         sides = f"{comparison.lhs} {comparison.op} {comparison.rhs}"
         return f"{sides} is false, the test expects it to be true"
-    sentence = _describe_sides(test, comparison)
+    sentence = describe_sides(test, comparison)
     if statement.msg is None:
         return sentence
     note = one_line(text.partition("\n")[0], 100)
     return f"{sentence} ({note})" if note else sentence
 
 
-def _describe_sides(test: ast.Compare, comparison: Comparison) -> str:
+def describe_sides(test: ast.Compare, comparison: Comparison) -> str:
     """Return both sides of a comparison, each by its code and its value."""
     actual, value = test.left, comparison.lhs
     expected, expected_value = test.comparators[0], comparison.rhs

@@ -10,6 +10,7 @@ import ast
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from logging import LogRecord
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
@@ -21,6 +22,12 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.missing import find_missing
+from pytest_starcoder.explain.raise_site import RaiseSite
+from pytest_starcoder.explain.reported_errors import ReportedError, reported_errors
+from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
+from pytest_starcoder.explain.unmet_expectations import unmet_expectation
+from pytest_starcoder.explain.value_facts import table_assertion
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.redaction.redactor import Redactor, secret_values
 from pytest_starcoder.source.callees import called_functions
@@ -61,16 +68,21 @@ def capture_failure(
     comparison: Comparison | None = None,
     executed: Iterable[CodeType] = (),
     redactor: Redactor | None = None,
+    records: Iterable[LogRecord] = (),
 ) -> Failure:
     """Return the failure of a test, without secrets.
 
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
-    saw in it. `redactor` learns the secrets in the frames.
+    saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
     frames = list(_capture_frames(entries, project))
-    called = list(_called_frames(entries, project))
+    site = _raise_site(exc, entries)
+    reported = reported_errors(exc, site, records)
+    unmet = unmet_expectation(site) if site is not None else None
+    called = list(_called_frames(entries, project, unmet.last_line if unmet else 0))
+    involved = _distinct([*_reported_frames(reported, project), *called], frames)
     statement = _failed_assertion(exc, entries)
     fixture = ""
     if frames and phase in ("setup", "teardown"):
@@ -79,17 +91,23 @@ def capture_failure(
     if called and statement:
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
+    observations = _observe(exc, entries, statement, comparison, reported, project)
+    if unmet is not None:
+        seen = unmet.describe()
+    else:
+        seen = _describe(exc, entries, statement, comparison, observations)
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=_message(exc),
-        seen=_describe(exc, statement, comparison),
+        seen=seen,
         frames=(*frames, *_syntax_error_frames(exc, project)),
-        callees=_callees(frames, called, executed, project),
-        facts=_observe(exc, entries, statement, comparison),
+        callees=_callees(frames, involved, executed, project),
+        facts=observations,
         fixture=fixture,
         asserted=asserted,
+        missing=find_missing(exc, project.holds),
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
@@ -99,15 +117,55 @@ def _observe(
     entries: Sequence[Entry],
     statement: ast.Assert | None,
     comparison: Comparison | None,
+    reported: Iterable[ReportedError],
+    project: Project,
 ) -> tuple[str, ...]:
     """Return facts on the failure, those on the compared values first."""
     observations: dict[str, None] = {}
     if statement is not None and comparison is not None:
         observations |= dict.fromkeys(value_differences(statement, comparison))
+    for error in reported:
+        observations |= dict.fromkeys(_describe_reported(error, project))
     # Without a project frame, there are no values to inspect.
     for last in entries[-1:]:
         observations |= dict.fromkeys(facts(exc, *last))
     return tuple(islice(observations, MAX_FACTS))
+
+
+def _raise_site(exc: BaseException, entries: Sequence[Entry]) -> RaiseSite | None:
+    """Return where an exception was raised in the project; None if it was raised elsewhere."""
+    for last in entries[-1:]:
+        return RaiseSite(exc, *last)
+    return None
+
+
+def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Iterator[Frame]:
+    """Yield the frames of exceptions that did not reach the test, each raising one first."""
+    for error in errors:
+        entries = list(_project_entries(error.exc, project))
+        yield from reversed(list(_capture_frames(entries, project)))
+
+
+def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:
+    """Return the frames of functions that are not among `frames`, each function once."""
+    starts = {(frame.path, frame.first_line) for frame in frames}
+    distinct: list[Frame] = []
+    for frame in added:
+        start = frame.path, frame.first_line
+        if start not in starts:
+            starts.add(start)
+            distinct.append(frame)
+    return distinct
+
+
+def _describe_reported(error: ReportedError, project: Project) -> Iterator[str]:
+    """Yield a sentence on an exception, if it says more than the failure's own message."""
+    text = one_line(f"{error.verb} {_named_text(error.exc)}", 140)
+    for frame in _reported_frames([error], project):
+        yield f"{text} at {frame.path}:{frame.line} in {frame.function}"
+        return
+    if not error.is_in_message:
+        yield text
 
 
 def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> Failure:
@@ -129,12 +187,25 @@ def _failed_assertion(exc: BaseException, entries: Sequence[Entry]) -> ast.Asser
 
 
 def _describe(
-    exc: BaseException, statement: ast.Assert | None, comparison: Comparison | None
+    exc: BaseException,
+    entries: Sequence[Entry],
+    statement: ast.Assert | None,
+    comparison: Comparison | None,
+    observations: Sequence[str],
 ) -> str:
     """Return one sentence on what happened."""
     message = _message(exc)
     if statement is not None:
         return describe_assertion(statement, _text(exc), message, comparison)
+    assertion = unittest_assertion(exc)
+    # An assertion that a library calls has no expressions that a reader knows.
+    if assertion is not None and entries and assertion.site.frame is entries[-1].frame:
+        sentence = describe_unittest(assertion)
+        if sentence:
+            return sentence
+    if observations and table_assertion(exc):
+        # The rest repeats the whole tables.
+        message = _text(exc).strip().partition("\n")[0]
     kind = type(exc).__name__
     return f"raised {kind}: {message}" if message else f"raised {kind}"
 
@@ -170,7 +241,7 @@ def _message(exc: BaseException) -> str:
     texts = [_text(exc)[:4000]]
     if isinstance(exc, BaseExceptionGroup):
         texts += map(_named_text, exc.exceptions[:3])
-    if exc.__cause__ is not None:
+    if exc.__cause__ is not None and _named_text(exc.__cause__) != _named_text(exc):
         texts.append(f"from {_named_text(exc.__cause__)}")
     message = ", ".join(filter(None, texts))
     # Addresses differ in every run, so no prompt would ever be answered from the cache.
@@ -225,11 +296,15 @@ def _capture_frames(entries: Sequence[Entry], project: Project) -> Iterator[Fram
         yield _capture_frame(entry.frame.f_code, entry.line, project)
 
 
-def _called_frames(entries: Sequence[Entry], project: Project) -> Iterator[Frame]:
-    """Yield the functions that the failing line calls and that are not on the traceback."""
+def _called_frames(entries: Sequence[Entry], project: Project, block_end: int) -> Iterator[Frame]:
+    """Yield the functions that the failing line calls and that are not on the traceback.
+
+    `block_end` is the last line of the block that it begins; 0 if that does not matter.
+    """
     on_traceback = {entry.frame.f_code for entry in entries}
     for last in entries[-1:]:
-        for code in called_functions(last.frame, last.line, project.holds):
+        line = max(last.line, block_end)
+        for code in called_functions(last.frame, line, project.holds):
             if code not in on_traceback:
                 yield _capture_frame(code, code.co_firstlineno, project)
 

@@ -35,12 +35,13 @@ from pytest_starcoder.explain.suspicion import (
     relevant_lines,
     with_definitions,
 )
+from pytest_starcoder.explain.unmet_expectations import block_of
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
 from pytest_starcoder.source.functions import lines_of_tests
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.line_index import index_lines
-from pytest_starcoder.source.lines import line_of
+from pytest_starcoder.source.lines import line_of, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
@@ -65,6 +66,7 @@ class Case:
     `ranked` are lines, the most suspicious first; `scores` are the scores of those that ran;
     `changed` are sentences on executed lines with uncommitted changes or changes on the branch.
     `changed_code` is the code around the fix, or around the change that broke the test.
+    `blameless` is the reason why the code is not at fault, if the evidence says so.
     """
 
     cause: Cause
@@ -77,6 +79,7 @@ class Case:
     changed: tuple[str, ...] = ()
     breakage: Breakage = NO_BREAKAGE
     changed_code: tuple[Excerpt, ...] = ()
+    blameless: str = ""
 
     def with_fix(self, fix: Fix, sources: SourceFiles) -> Case:
         """Return the case with a fix, and the code that it changes."""
@@ -259,7 +262,7 @@ class _CaseBuilder:
         suspects = []
         for line in self._suspicious_lines(executed):
             suspects.append(self._suspect(line, scores[line], len(passing)))
-        statements = (*replay.statements, *_returned_values(failure, failing[0]))
+        statements = (*replay.statements, *self._returned_values(failure, failing[0]))
         replay = dataclasses.replace(replay, statements=statements)
         room = choose_room(failure.exception, ranking.lines, scores)
         return Case(
@@ -368,6 +371,31 @@ class _CaseBuilder:
                 lines.add((path, number))
         return lines
 
+    def _returned_values(self, failure: Failure, outcome: Outcome) -> list[str]:
+        """Return sentences on the results that the calls of the failing line had in the replay."""
+        if not failure.frames:
+            return []
+        frame = failure.frames[-1]
+        first, last = statement_at(self._sources(frame.path), frame.line)
+        names = set(_called_names(frame))
+        has_late = any(call.late for call in outcome.calls)
+        sentences: dict[str, None] = {}
+        counts: Counter[str] = Counter()
+        for call in outcome.calls:
+            path, line = call.caller
+            is_of_line = path == frame.path and first <= line <= last
+            if not is_of_line or (has_late and not call.late):
+                continue
+            if call.function.rpartition(".")[2] in names and call.has_result:
+                counts[call.function] += 1
+                arguments = one_line(call.arguments, 80)
+                result = one_line(call.outcome, 100)
+                sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
+        if not has_late and max(counts.values(), default=0) > 1:
+            return []  # it is unknown at which time the line failed
+        # The last ones are those of the last time that the line ran.
+        return list(sentences)[-MAX_RETURNED:]
+
     def _related_files(
         self, failure: Failure, paths: Sequence[str], executed: Collection[str]
     ) -> list[str]:
@@ -382,25 +410,10 @@ class _CaseBuilder:
         return heapq.nsmallest(MAX_IMPORTED, paths, key=rank)
 
 
-def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
-    """Return sentences on the results that calls on the failing line had in the replay."""
-    if not failure.frames:
-        return []
-    names = set(_called_names(failure.frames[-1]))
-    sentences: dict[str, None] = {}
-    for call in outcome.calls:
-        name = call.function.rpartition(".")[2]
-        if name in names and call.outcome != "did not return":
-            arguments = one_line(call.arguments, 80)
-            result = one_line(call.outcome, 100)
-            sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
-    return list(islice(sentences, MAX_RETURNED))
-
-
 def _called_names(frame: Frame) -> Iterator[str]:
     """Yield the names of the functions and methods that a statement calls."""
     # Without its colon, the head of a compound statement is more likely to parse.
-    tree = syntax_tree(frame.statement.removesuffix(":"))
+    tree = syntax_tree(block_of(frame) or frame.statement.removesuffix(":"))
     if tree is None:
         return
     for node in ast.walk(tree):

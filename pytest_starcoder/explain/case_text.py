@@ -152,11 +152,14 @@ def _test_source(frame: Frame) -> str:
 
 
 def _traced_calls(case: Case) -> list[str]:
-    """Return the first traced call of each of the most suspicious functions."""
+    """Return a traced call of each of the most suspicious functions.
+
+    Calls of the failing statement of the test come before others.
+    """
     if not case.replay.failing:
         return []
     first_calls: dict[tuple[str, int], Call] = {}
-    for call in case.replay.failing[0].calls:
+    for call in sorted(case.replay.failing[0].calls, key=lambda call: not call.late):
         first_calls.setdefault((call.path, call.line), call)
     texts = []
     for excerpt in case.excerpts:

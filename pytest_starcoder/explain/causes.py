@@ -17,6 +17,9 @@ VARYING_TEXT = re.compile(
 )
 """Addresses, UUIDs, quoted values and numbers, which vary between failures of one cause."""
 
+SHARED_KINDS = ("variable", "address", "host", "program", "module", "fixture")
+"""Kinds of missing things of which each is one cause."""
+
 
 def group_failures(failures: Iterable[Failure]) -> list[Cause]:
     """Return the causes of failures, the one with the most tests first.
@@ -69,8 +72,12 @@ def _assertion(cause: Cause) -> tuple[str, str]:
 def cause_key(failure: Failure) -> tuple[object, ...]:
     """Return a key that failures of one cause share: the exception and the line that raised it.
 
+    What is missing outside the code is one cause, whichever lines need it.
     Failures outside the project share the fixture and the message without its varying parts.
     """
+    missing = failure.missing
+    if missing is not None and missing.kind in SHARED_KINDS:
+        return missing.kind, missing.name, missing.detail
     if not failure.frames:
         message = VARYING_TEXT.sub("#", failure.message)
         return failure.exception, failure.fixture, message

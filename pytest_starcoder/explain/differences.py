@@ -16,6 +16,7 @@ from datetime import date
 from itertools import islice
 from typing import Any
 
+from pytest_starcoder.explain.codes import compare_members
 from pytest_starcoder.explain.equality import (
     MAX_COMPARED,
     MAX_DEPTH,
@@ -29,13 +30,16 @@ from pytest_starcoder.explain.equality import (
     is_trusted,
     plain,
 )
+from pytest_starcoder.explain.mock_calls import as_call, compare_calls, is_call
 from pytest_starcoder.explain.number_differences import NAN, compare_dates, compare_numbers
 from pytest_starcoder.explain.similar_names import nearest_key
+from pytest_starcoder.explain.table_differences import as_lists, compare_tables
 from pytest_starcoder.explain.text_differences import compare_bytes, compare_texts, missing_text
 from pytest_starcoder.explain.type_differences import ITERATOR_TYPES, compare_types
 from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import counted, printable
 from pytest_starcoder.text.reprs import short_repr
+from pytest_starcoder.text.tables import table_kind
 
 MAX_SENTENCES = 3
 """Maximum number of sentences on one comparison."""
@@ -99,14 +103,14 @@ def _compare_equality(actual: object, expected: object) -> Iterator[str]:
         absolute = approx.get("abs") or 1e-12
         tolerance = relative, absolute
         expected = approx.get("expected")
+        actual, expected = as_lists(actual), as_lists(expected)
     are_floats = is_instance(actual, float) and is_instance(expected, float)
     # NaN is the only value that is not equal to itself.
     if are_floats and actual != actual:
         yield NAN
     elif not are_known_equal(actual, expected, tolerance):
         yield from compare_types(actual, expected)
-        pair = Pair(Comparer(tolerance), actual, expected)
-        yield from _compare_pair(pair)
+        yield from _compare_pair(Pair(Comparer(tolerance), actual, expected))
     # The `==` of ordered dicts depends on the order; `Comparer` compares them as plain dicts.
     elif type(actual) is type(expected) is OrderedDict and list(actual) != list(expected):
         yield "the same items in a different order"
@@ -122,11 +126,22 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
     """Yield where and how two values of similar types differ."""
     if pair.depth > MAX_DEPTH:
         return
+    if table_kind(pair.actual) or table_kind(pair.expected):
+        yield from compare_tables(pair)
+        return
+    if is_call(pair.actual) and is_call(pair.expected):
+        calls = as_call(pair.actual), as_call(pair.expected)
+        pair = dataclasses.replace(pair, actual=calls[0], expected=calls[1])
+        yield from compare_calls(pair, _compare_item)
+        return
     if type(pair.actual) is type(pair.expected):
         fields = _fields(pair.actual)
         if fields:
             yield from _compare_objects(pair, fields)
             return
+    if is_instance(pair.actual, enum.Enum) or is_instance(pair.expected, enum.Enum):
+        yield from compare_members(pair)
+        return
     # Instances of subclasses of builtin types are compared by their contents.
     actual = plain(pair.actual)
     expected = plain(pair.expected)
@@ -179,9 +194,7 @@ def _compare_item(pair: Pair) -> Iterator[str]:
 
 def _compare_sequences(pair: Pair, actual: list[Any], expected: list[Any]) -> Iterator[str]:
     common = min(len(actual), len(expected))
-    index = 0
-    while index < common and not pair.differs(actual[index], expected[index]):
-        index += 1
+    index = pair.comparer.first_difference(actual, expected)
     if len(actual) != len(expected):
         items = counted(len(actual), "item")
         yield f"{pair.at}{items} instead of {len(expected)}"
@@ -276,6 +289,15 @@ def _compare_sets(pair: Pair) -> Iterator[str]:
         yield f"{pair.at}missing: {short_repr(missing)}"
     if extra:
         yield f"{pair.at}too many: {short_repr(extra)}"
+    if len(missing) == len(extra) == 1:
+        yield from _compare_members_of_sets(pair, extra.pop(), missing.pop())
+
+
+def _compare_members_of_sets(pair: Pair, actual: Any, expected: Any) -> Iterator[str]:
+    """Yield the field in which the only two objects that differ do so."""
+    if type(actual) is type(expected) and _fields(actual):
+        for sentence in _compare_pair(Pair(pair.comparer, actual, expected)):
+            yield f"of these two, {sentence}"
 
 
 def _compare_objects(pair: Pair, fields: list[str]) -> Iterator[str]:

@@ -21,10 +21,14 @@ from pytest_starcoder.source.callees import is_instance
 MAX_COMPARED = 100_000
 """Maximum number of pairs of items that are compared."""
 
+MIN_BISECTED = 1000
+"""Length from which two lists are searched by halves: Python compares whole slices fast."""
+
 MAX_DEPTH = 12
 """Maximum nesting of the containers that are described."""
 
 NUMBERS = {int, float, bool, complex}
+SCALARS = {*NUMBERS, str, bytes, types.NoneType}
 BUILTINS = {*NUMBERS, str, bytes, list, tuple, dict, set, frozenset, types.NoneType}
 
 _COPIES: dict[type, Any] = {
@@ -63,11 +67,15 @@ class Comparer:
 
         Raises BudgetExceededError.
         """
+        if first is second:
+            return True
+        # Of scalars even millions are compared within a second.
+        kind = type(first)
+        if kind is type(second) and kind in SCALARS and self.tolerance is None:
+            return bool(first == second)
         self._budget -= 1
         if self._budget < 0:
             raise BudgetExceededError
-        if first is second:
-            return True
         # A structure may contain itself.
         if depth > 4 * MAX_DEPTH:
             return None
@@ -93,6 +101,8 @@ class Comparer:
     def _equal_sequences(self, first: Any, second: Any, depth: int) -> bool | None:
         if len(first) != len(second):
             return False
+        if len(first) > MIN_BISECTED and self.tolerance is None and _are_builtin(first, second):
+            return bool(first == second)
         return self._all_equal(zip(first, second, strict=True), depth)
 
     def _equal_dicts(self, first: Any, second: Any, depth: int) -> bool | None:
@@ -103,6 +113,16 @@ class Comparer:
         values = ((value, second[key]) for key, value in first.items())
         return self._all_equal(values, depth)
 
+    def first_difference(self, first: list[Any], second: list[Any]) -> int:
+        """Return the first index at which two lists are known to differ, or the shorter length."""
+        common = min(len(first), len(second))
+        index = 0
+        if common > MIN_BISECTED and self.tolerance is None and _are_builtin(first, second):
+            index = _equal_start(first, second, common)
+        while index < common and self.equal(first[index], second[index]) is not False:
+            index += 1
+        return index
+
     def _all_equal(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> bool | None:
         result: bool | None = True
         for first, second in pairs:
@@ -112,6 +132,22 @@ class Comparer:
             if equal is None:
                 result = None
         return result
+
+
+def _are_builtin(*lists: list[Any]) -> bool:
+    return all(kind in BUILTINS for items in lists for kind in set(map(type, items)))
+
+
+def _equal_start(first: list[Any], second: list[Any], common: int) -> int:
+    """Return the number of items at the start that are equal, comparing whole slices."""
+    low, high = 0, common
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def are_known_equal(first: object, second: object, tolerance: Tolerance | None) -> bool:

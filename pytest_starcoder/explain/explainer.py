@@ -15,6 +15,7 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.environment import Environment
 from pytest_starcoder.explain.explanation import (
     Answer,
     Explanation,
@@ -29,8 +30,9 @@ from pytest_starcoder.explain.fix_interface import (
     MakeFixSearch,
     WriteOptions,
 )
+from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.explain.hooks import PluginHooks
-from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
+from pytest_starcoder.explain.model_questions import INTERRUPTED, NO_TIME, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import preview_prompt
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
@@ -46,6 +48,11 @@ from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
+
+MAX_IN_FULL = 10
+"""Maximum number of causes that are shown in full; the others take a line each."""
+
+ONLY_LISTED = f"not asked: only the first {MAX_IN_FULL} causes are explained in full (-v: all)"
 
 SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 CAN_FORK = hasattr(os, "fork")
@@ -64,7 +71,8 @@ class FinishedSession:
     with which pytest runs some tests again. `started` is when the tests began, in seconds since
     the epoch. `since` is the commit that the user named to compare with, and `passed` are those
     at which tests have passed before, by node id. `wants_breakages`: an option asks for the
-    changes that broke the tests.
+    changes that broke the tests. `shows_all`: all causes are shown in full, and with `fixes_all`
+    fixes are searched for all of them, because they are written to files.
     """
 
     failures: Sequence[Failure]
@@ -80,6 +88,8 @@ class FinishedSession:
     wants_breakages: bool = False
     started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
+    shows_all: bool = False
+    fixes_all: bool = False
 
 
 class Explainer:
@@ -104,6 +114,7 @@ class Explainer:
         self._make_client = make_client
         settings = session.settings
         self._settings = settings if isinstance(settings, Settings) else Settings()
+        self._deadline = Deadline.after(self._settings.explain_timeout, "explain_timeout")
         # After a Ctrl-C the user wants the prompt back: nothing is run again.
         if session.interrupted:
             self._settings = replace(self._settings, replay=False, undo=False, fix=False)
@@ -122,7 +133,7 @@ class Explainer:
         )
         with contextlib.closing(conversation):
             if not interrupted:
-                conversation.connect(self._session.settings)
+                conversation.connect(self._session.settings, self._deadline)
             self._show_heading(all_cases, conversation.place)
             # The same client, so that all questions share one time limit.
             search = self._search_fixes(all_cases, conversation.client)
@@ -146,15 +157,14 @@ class Explainer:
     def _ask_about(
         self, all_cases: Sequence[Case], search: FixSearch, conversation: ModelQuestions
     ) -> list[Explanation]:
-        explanations = []
+        explanations: list[Explanation] = []
         for evidence, case in self._explain_each(all_cases, search):
             answer, fixes = conversation.ask(case, partial(search.try_correction, case))
             explanation = complete(evidence, answer)
             if fixes is not None:
                 explanation = replace(explanation, fixes=with_texts(fixes, self._hooks.redact))
-            self._show_tests(explanation)
-            self._hooks.report_explanation(explanation)
-            explanations.append(explanation)
+            self._add(explanations, explanation)
+        self._list_rest(all_cases, explanations, search.find)
         return explanations
 
     def show_prompts(self) -> Report:
@@ -172,6 +182,7 @@ class Explainer:
             explanation = complete(evidence, Answer(note=SHOW_PROMPT))
             self._show_tests(explanation)
             explanations.append(explanation)
+        self._list_rest(all_cases, explanations, search.find)
         rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
 
@@ -181,13 +192,11 @@ class Explainer:
         all_cases = self._gather_evidence()
         self._show_heading(all_cases)
         explanations: list[Explanation] = []
-        for number, case in enumerate(all_cases, 1):
+        for number, case in self._in_full(all_cases):
             evidence = describe_case(case, self._hooks.redact)
             self._section.show_evidence(number, len(all_cases), evidence)
-            explanation = complete(evidence, Answer(note=ONLY_BROKE))
-            self._show_tests(explanation)
-            self._hooks.report_explanation(explanation)
-            explanations.append(explanation)
+            self._add(explanations, complete(evidence, Answer(note=ONLY_BROKE)))
+        self._list_rest(all_cases, explanations)
         report = Report(
             tuple(explanations),
             len(self._session.failures),
@@ -207,15 +216,19 @@ class Explainer:
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._hooks.redactor.add(outcome.secrets)
-        return build_cases(
+        cases = build_cases(
             grouped,
             replays,
             session.sources,
             session.history,
             session.conventions.files,
-            Deadline.after(self._settings.replay_timeout, "replay_timeout"),
+            self._deadline.within(self._settings.replay_timeout, "replay_timeout"),
             self._undo_changes(grouped, replays),
         )
+        environment = Environment(
+            session.launch, session.sources, session.conventions, session.history
+        )
+        return [environment.judge(case) for case in cases]
 
     def _undo_changes(
         self, causes: Sequence[Cause], replays: Sequence[Replay]
@@ -232,6 +245,7 @@ class Explainer:
             is_wanted=session.wants_breakages,
             started=session.started,
             passed=session.passed,
+            deadline=self._deadline,
         )
         search = self._make_undo_search(context)
         return search.find(list(zip(causes, replays, strict=True)))
@@ -243,7 +257,7 @@ class Explainer:
             return replays
         session = self._session
         warnings: dict[str, None] = {}
-        deadline = Deadline.after(self._settings.replay_timeout, "replay_timeout")
+        deadline = self._deadline.within(self._settings.replay_timeout, "replay_timeout")
         with (
             contextlib.suppress(KeyboardInterrupt),
             self._section.status("StarCoder", "running failing tests again"),
@@ -263,7 +277,7 @@ class Explainer:
         """Return the answers to questions that were asked while tests ran."""
         if prefetch is None or self._session.interrupted:
             return PrefetchedAnswers()
-        deadline = Deadline.after(self._settings.session_timeout, "session_timeout")
+        deadline = self._deadline.within(self._settings.session_timeout, "session_timeout")
         with self._section.status("StarCoder", "waiting for the rest of the answers"):
             return prefetch.answers(deadline)
 
@@ -278,15 +292,16 @@ class Explainer:
             client=client,
             redact=self._hooks.redact,
             show_status=self._section.status,
+            deadline=self._deadline,
         )
         return self._make_fix_search(context)
 
     def _explain_each(
         self, all_cases: Sequence[Case], search: FixSearch
     ) -> Iterator[tuple[Explanation, Case]]:
-        """Yield each explanation without an answer, and the case with its fix."""
+        """Yield explanations shown in full, without an answer, and the case with its fix."""
         redact = self._hooks.redact
-        for number, case in enumerate(all_cases, 1):
+        for number, case in self._in_full(all_cases):
             explanation = describe_case(case, redact)
             self._section.show_evidence(number, len(all_cases), explanation)
             # Evidence is shown first: a search can take seconds.
@@ -299,10 +314,55 @@ class Explainer:
                 fixed = case.with_fix(fixes.passing[0], self._session.sources)
             yield replace(explanation, fixes=redacted), fixed
 
+    def _in_full(self, all_cases: Sequence[Case]) -> Iterator[tuple[int, Case]]:
+        """Yield the causes to show in full, and their numbers, as long as there is time."""
+        for number, case in enumerate(all_cases[: self._max_in_full(all_cases)], 1):
+            if number > 1 and self._deadline.is_over:
+                return
+            yield number, case
+
+    def _max_in_full(self, all_cases: Sequence[Case]) -> int:
+        return len(all_cases) if self._session.shows_all else MAX_IN_FULL
+
+    def _list_rest(
+        self,
+        all_cases: Sequence[Case],
+        explanations: list[Explanation],
+        find_fixes: Callable[[Case], Fixes] | None = None,
+    ) -> None:
+        """Show the causes that are not among `explanations` on a line each, and add them."""
+        rest = all_cases[len(explanations) :]
+        if not rest:
+            return
+        is_late = len(explanations) < min(len(all_cases), self._max_in_full(all_cases))
+        others = counted(len(rest), "other cause")
+        if is_late:
+            self._section.remark(f"explain_timeout has expired; {others}:")
+        else:
+            self._section.remark(f"{others} (-v shows all in full):")
+        for number, case in enumerate(rest, len(explanations) + 1):
+            evidence = describe_case(case, self._hooks.redact)
+            self._section.show_line(number, len(all_cases), evidence)
+            if find_fixes and self._session.fixes_all and not self._deadline.is_over:
+                fixes = with_texts(find_fixes(case), self._hooks.redact)
+                evidence = replace(evidence, fixes=fixes)
+            explanation = complete(evidence, Answer(note=NO_TIME if is_late else ONLY_LISTED))
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+
+    def _add(self, explanations: list[Explanation], explanation: Explanation) -> None:
+        """Show the end of an explanation, pass it to the plugins, and add it."""
+        self._show_tests(explanation)
+        self._hooks.report_explanation(explanation)
+        explanations.append(explanation)
+
     def _show_heading(self, all_cases: Sequence[Case], place: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")
         causes = counted(len(all_cases), "cause")
         heading = f"StarCoder: {failures}, {causes}"
+        in_full = self._max_in_full(all_cases)
+        if len(all_cases) > in_full:
+            heading += f", the first {in_full} in full"
         if place:
             heading += f" ({place})"
         self._write_heading(heading)

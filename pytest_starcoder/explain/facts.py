@@ -18,8 +18,11 @@ from pytest_starcoder.explain.lookup_facts import (
     key_facts,
     name_facts,
 )
+from pytest_starcoder.explain.mock_facts import mock_facts
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite
+from pytest_starcoder.explain.response_facts import response_facts
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
+from pytest_starcoder.explain.unmet_expectations import expectation_facts, names_in_block
 from pytest_starcoder.explain.value_facts import (
     assertion_facts,
     division_facts,
@@ -28,9 +31,10 @@ from pytest_starcoder.explain.value_facts import (
     type_facts,
     unicode_facts,
     value_facts,
+    warning_facts,
 )
 from pytest_starcoder.source.callees import is_instance
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.display import cut_between_words, one_line
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_FACTS = 4
@@ -39,10 +43,13 @@ MAX_FACTS = 4
 MAX_VARIABLES = 4
 """Maximum number of variables whose values are shown."""
 
+MAX_VALUE = 60
+"""Maximum length of a variable's value."""
+
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
 
-DEFAULT_REPR = re.compile(r"<[\w.<>]+ object>")
+DEFAULT_REPR = re.compile(r"<[\w.<>]+ object>|<\w*Mock>")
 
 Observer = Callable[[RaiseSite], Iterator[str]]
 
@@ -88,6 +95,10 @@ def _observers(exc: BaseException) -> Iterator[Observer]:
         if is_instance(exc, kind):
             yield observe
             break
+    yield mock_facts
+    yield warning_facts
+    yield expectation_facts
+    yield response_facts
     # The variables of a recursion depend on its depth, which varies from run to run.
     if not is_instance(exc, RecursionError):
         yield variable_facts
@@ -96,18 +107,26 @@ def _observers(exc: BaseException) -> Iterator[Observer]:
 def variable_facts(site: RaiseSite) -> Iterator[str]:
     """Yield a sentence with the values of the line's variables, the failing part's first."""
     texts: dict[str, str] = {}
-    for node in site.names():
+    for node in (*site.names(), *names_in_block(site)):
         name = ast.unparse(node)
         value = site.local_value(node)
         if value is UNKNOWN or name in texts or name.startswith("__"):
             continue
         text = _variable_text(name, value)
         if text:
-            texts[name] = f"{name} = {one_line(text, 60)}"
+            texts[name] = f"{name} = {_cut(text)}"
         if len(texts) == MAX_VARIABLES:
             break
     if texts:
         yield "with " + ", ".join(texts.values())
+
+
+def _cut(text: str) -> str:
+    """Return a repr cut to `MAX_VALUE`, between words if much of it remains."""
+    line = cut_between_words(text, MAX_VALUE)
+    if len(line) > MAX_VALUE // 2:
+        return line
+    return one_line(text, MAX_VALUE)
 
 
 def _variable_text(name: str, value: object) -> str:

@@ -33,6 +33,21 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """Something outside the code that an exception says is missing, refused or in use.
+
+    `kind` is one of: file, permission, disk, variable, address, network, host, port, program,
+    locale, module, name, plugin, fixture. `detail` depends on it: the absolute path of a file,
+    the port of an address, the process that uses a port, the module that lacks a name, the
+    fixture of the nearest name.
+    """
+
+    kind: str
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Failure:
     """One failed test, captured while it ran; pytest's traceback options do not affect it.
 
@@ -41,7 +56,8 @@ class Failure:
     outside the traceback that the failing line calls or that the test was recorded to execute.
     `facts` are sentences on what was observed, `extra` those of other plugins. `fixture` is the
     fixture whose setup or teardown failed; `asserted` is the place of the project function whose
-    result an assertion rejected. Secrets are removed.
+    result an assertion rejected. `missing` is what the exception says is missing outside the
+    code. Secrets are removed.
     """
 
     nodeid: str
@@ -55,6 +71,7 @@ class Failure:
     extra: tuple[str, ...] = ()
     fixture: str = ""
     asserted: str = ""
+    missing: Missing | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return builtin types only, so that xdist can carry them in a report."""
@@ -67,6 +84,8 @@ class Failure:
             values[key] = tuple(Frame(**frame) for frame in fields[key])
         for key in ("facts", "extra"):
             values[key] = tuple(fields[key])
+        if fields.get("missing"):
+            values["missing"] = Missing(**fields["missing"])
         return cls(**values)
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_starcoder.deadline import NO_DEADLINE, Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fixes import Fixes
@@ -29,7 +30,10 @@ The second text is what to do without one.
 
 @dataclass(frozen=True)
 class FixContext:
-    """All that is needed to search for fixes in one session."""
+    """All that is needed to search for fixes in one session.
+
+    `deadline` is that of all explaining.
+    """
 
     cases: Sequence[Case]
     tests: Sequence[FinishedTest]
@@ -40,6 +44,7 @@ class FixContext:
     client: Client | None
     redact: Callable[[str], str]
     show_status: ShowStatus
+    deadline: Deadline = NO_DEADLINE
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.explain.equality import attributes, plain
+from pytest_starcoder.explain.mock_calls import is_mock, spec_of
 from pytest_starcoder.explain.raise_site import (
     RaiseSite,
     assignments_in,
@@ -21,10 +22,12 @@ from pytest_starcoder.explain.raise_site import (
     text_of,
 )
 from pytest_starcoder.explain.similar_names import MAX_CANDIDATES, nearest_key, nearest_name
+from pytest_starcoder.explain.table_differences import column_names
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
 from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
+from pytest_starcoder.text.tables import table_kind
 
 MAX_SHOWN = 100
 """Length below which a container is shown."""
@@ -92,6 +95,23 @@ def key_facts(site: RaiseSite) -> Iterator[str]:
         if type(container) in (dict, set) and key not in container:
             yield from _missing_key_facts(site, holder, container, key)
             return
+    yield from _column_facts(site, key)
+
+
+def _column_facts(site: RaiseSite, key: Any) -> Iterator[str]:
+    """Yield the columns or labels of the table that a key is missing in."""
+    for entry in site.entries():
+        for name in ("self", "obj"):
+            table = entry.tb_frame.f_locals.get(name)
+            if not table_kind(table):
+                continue
+            names = column_names(table)
+            if names and key not in names:
+                near = nearest_key(key, names)
+                hint = f"; the nearest is {near}" if near else f": {short_repr(names)}"
+                unit = "column" if table_kind(table) == "frame" else "label"
+                yield f"the table has {counted(len(names), unit)}, not {short_repr(key)}{hint}"
+                return
 
 
 def _missing_key_facts(
@@ -128,7 +148,8 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
         return
     if is_instance(owner, types.ModuleType):
         yield from _shadowing_facts(site, vars(owner).get("__name__"))
-    names = list(dict.fromkeys(_attribute_names(owner)))
+    spec, spec_names = spec_of(owner)
+    names = spec_names or list(dict.fromkeys(_attribute_names(owner)))
     near = nearest_name(name, names)
     if near:
         yield f"the nearest attribute is {near!r}"
@@ -136,7 +157,10 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
     if holder is not None:
         yield f"{text_of(holder)} is {describe_value(owner)}"
         yield from site.origin(holder)
-    yield from _listing_facts(owner, names)
+    if spec:
+        yield f"the mock stands for {spec}, which has {_public(names)}"
+    elif not is_mock(owner):
+        yield from _listing_facts(owner, names)
 
 
 def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
@@ -146,10 +170,15 @@ def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
         return
     if is_instance(owner, type, types.ModuleType, *FUNCTION_TYPES):
         return
-    public = [name for name in names if not name.startswith("_")]
-    if public:
-        listing = ", ".join(public[:MAX_LISTED])
+    listing = _public(names)
+    if listing:
         yield f"{kind.__name__} has {listing}"
+
+
+def _public(names: list[str]) -> str:
+    """Return the first public names."""
+    public = [name for name in names if not name.startswith("_")]
+    return ", ".join(public[:MAX_LISTED])
 
 
 def _attribute_names(owner: object) -> Iterator[str]:
@@ -219,6 +248,8 @@ def _importable_names(site: RaiseSite, parent: str) -> list[str]:
         files = _file_names(Path(place).parent)
         names += [file.removesuffix(".py") for file in files]
     if not parent:
+        # A test file is named after what it tests, and is not what was meant.
+        names = [name for name in names if not name.startswith("test_")]
         # A top-level module may be part of Python, or have been imported from elsewhere.
         names += [*sys.stdlib_module_names, *sys.modules]
     return list(filter(str.isidentifier, names))
@@ -242,6 +273,9 @@ def file_facts(site: RaiseSite) -> Iterator[str]:
     if not file or not isinstance(file, str | bytes | Path):
         return
     path = Path(os.fsdecode(file))
+    last = list(site.entries())[-1:]
+    if any(entry.tb_frame.f_globals.get("__name__") == "subprocess" for entry in last):
+        return  # a program, which is looked for elsewhere
     source = Path(site.frame.f_code.co_filename)
     # Tests often run in a different working directory than a script.
     if not path.is_absolute() and (source.parent / path).exists():

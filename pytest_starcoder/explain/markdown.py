@@ -74,6 +74,8 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
         lines.append("")
     if explanation.flaw:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")
+    if explanation.fixes.note:
+        lines.append(f"- **No fix**: {escape(explanation.fixes.note)}")
     if explanation.note:
         lines.append(f"- **No guess**: {escape(explanation.note)}")
     lines += ["", *_tests(explanation.nodeids)]

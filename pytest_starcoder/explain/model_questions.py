@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
+from pytest_starcoder.deadline import NO_DEADLINE, Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.checked_change import checked_change
@@ -32,6 +33,7 @@ MAX_UNANSWERED = 2
 """Number of causes in a row without an answer after which no more are asked about."""
 
 INTERRUPTED = "not asked: the run was interrupted."
+NO_TIME = "not asked: no time was left (setting explain_timeout)"
 SEE_ABOVE = "not asked, see above"
 
 
@@ -56,6 +58,7 @@ class ModelQuestions:
         self._refusal = refusal
         self._make_client = make_client
         self._client: Client | None = None
+        self._deadline = NO_DEADLINE
         self._last_error = ""
         self._unanswered = 0
         self._questions = prefetched.questions
@@ -63,12 +66,19 @@ class ModelQuestions:
         self.answered = 0
         """Number of causes with an answer."""
 
-    def connect(self, settings: Settings | StarcoderError) -> None:
-        """Connect to the model; `settings` is the error itself if they could not be read."""
+    def connect(
+        self, settings: Settings | StarcoderError, deadline: Deadline = NO_DEADLINE
+    ) -> None:
+        """Connect to the model, which may be asked until `deadline`.
+
+        `settings` is the error itself if they could not be read.
+        """
         try:
             if isinstance(settings, StarcoderError):
                 raise settings
             self._client = self._make_client(settings)
+            self._client.end_by(deadline)
+            self._deadline = deadline
             server = self._client.backend.label
             with self._section.status("StarCoder", f"asking {server}"):
                 self.model = self._client.model().name
@@ -149,7 +159,10 @@ class ModelQuestions:
             return answer, fixes
 
     def _may_ask(self, client: Client) -> bool:
-        """Return whether the limit of causes allows another question."""
+        """Return whether time and the limit of causes allow another question."""
+        if self._deadline.is_over:
+            self._refusal = NO_TIME
+            return False
         limit = client.settings.causes
         if self._questions < limit:
             return True

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from pytest_starcoder.explain.equality import attributes, plain
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
@@ -111,8 +111,16 @@ class RaiseSite:
         if isinstance(self.statement, ast.Raise):
             groups.append(_conditions(self._statements, self.statement))
         for roots in groups:
-            names = [node for node in _walk(roots) if isinstance(node, ast.Name | ast.Attribute)]
+            names = [node for node in _walk(roots) if self._is_read(node)]
             yield from sorted(names, key=_reading_order)
+
+    def _is_read(self, node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute]:
+        """Return whether a node is a name whose value the statement uses."""
+        if not isinstance(node, ast.Name | ast.Attribute):
+            return False
+        # What the statement would assign is still what the last round of a loop did.
+        is_target = isinstance(node.ctx, ast.Store)
+        return not is_target or isinstance(self.statement, ast.AugAssign)
 
     def unpacked(self) -> Iterator[ast.expr]:
         """Yield the values that the statement unpacks into several names."""
@@ -133,7 +141,7 @@ class RaiseSite:
                 scope = self.locals if name in self.locals else self.frame.f_globals
                 return scope.get(name, UNKNOWN)
             case ast.Attribute():
-                return _attribute(self.value(node.value), node.attr)
+                return attribute_of(self.value(node.value), node.attr)
             case ast.Subscript():
                 owner = plain(self.value(node.value))
                 return _item(owner, self.value(node.slice))
@@ -165,7 +173,7 @@ class RaiseSite:
         if isinstance(node, ast.Attribute):
             if is_secret_name(node.attr):
                 return UNKNOWN
-            return _attribute(self.local_value(node.value), node.attr)
+            return attribute_of(self.local_value(node.value), node.attr)
         return self.value(node)
 
     def describe(self, node: ast.expr) -> str:
@@ -251,7 +259,7 @@ def _reading_order(node: ast.expr) -> tuple[int, int, bool]:
     return node.lineno, node.col_offset, isinstance(node, ast.Attribute)
 
 
-def _attribute(owner: object, name: str) -> Any:
+def attribute_of(owner: object, name: str) -> Any:
     """Return an attribute of an instance, its class or a module; `UNKNOWN` for descriptors."""
     if owner is UNKNOWN:
         return UNKNOWN

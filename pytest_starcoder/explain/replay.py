@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
@@ -11,7 +12,7 @@ from pytest_starcoder.explain.breakage import listed_tests
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
+from pytest_starcoder.runner.outcome import MISSING, QUICK, FinishedTest, Outcome
 from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.text.display import counted, natural, one_line
@@ -26,14 +27,17 @@ MAX_CAUSES = 30
 MAX_NEIGHBOUR_SECONDS = 5.0
 """Seconds for the neighbours of all causes, estimated from the durations of their first run."""
 
+NEIGHBOURS_SHARE = 0.75
+"""Share of the time after which no neighbour is started, and no test a second time."""
+
+TEST_OVERHEAD = 0.01
+"""Seconds that pytest needs for a test besides the test's own time (measured: 0.002 to 0.008)."""
+
 TRACING_SLOWDOWN = 4
 """Factor by which tracing slows a test down (measured: 1.5 to 9)."""
 
 MAX_EARLIER = 400
 """Maximum number of tests that run again to find the order that fails."""
-
-TIMED_OUT = "it was still running when replay_timeout expired"
-"""Reason for a missing outcome: there was no time left."""
 
 ENDED_EARLY = "pytest exited before it finished"
 """Reason for a missing outcome: the process ended or crashed."""
@@ -99,8 +103,11 @@ class Replayer:
             neighbours.append(near)
         # All causes share one run: starting pytest and importing the project is slow.
         outcomes = self._run_traced(failing, neighbours)
-        replays = []
+        replays: list[Replay] = []
         for cause, tests, near in zip(causes, failing, neighbours, strict=True):
+            if not tests:
+                replays.append(Replay(statements=self._reasons(cause, len(replays))))
+                continue
             again = [outcomes[test.nodeid] for test in tests]
             passing = []
             for test in near:
@@ -128,6 +135,18 @@ class Replayer:
                 tests.append(test)
         return spread(tests, MAX_FAILING)
 
+    def _reasons(self, cause: Cause, index: int) -> tuple[str, ...]:
+        """Return why no test of a cause may run again; nothing if it has none, or by choice."""
+        tests = [self._by_id[nodeid] for nodeid in cause.nodeids if nodeid in self._by_id]
+        if index >= MAX_CAUSES:
+            return (f"not rerun: only the tests of the first {MAX_CAUSES} causes are",)
+        if any(test.quick for test in tests):
+            return ("not rerun: it would crash this process as well",)
+        seconds = [test.seconds for test in tests if test.allowed]
+        if seconds:
+            return (f"not rerun: it took {min(seconds):.1f} s, and only {QUICK:g} s are allowed",)
+        return ()
+
     def _run_traced(
         self, failing: Sequence[list[FinishedTest]], neighbours: Sequence[list[FinishedTest]]
     ) -> dict[str, Outcome]:
@@ -136,11 +155,20 @@ class Replayer:
         if not failing_ids:
             return {}
         ids = [*failing_ids, *self._affordable(neighbours, failing_ids)]
-        # Calls of passing tests are not shown, and recording them is slow.
-        tracing = Tracing(lines=frozenset(ids), calls=frozenset(failing_ids))
+        # Calls of passing tests are not shown, and recording them is slow. Failing tests run
+        # before their neighbours, which may change what they do, and after them: what the
+        # neighbours have imported or cached for all is no evidence.
+        tracing = Tracing(
+            lines=frozenset(ids),
+            calls=frozenset(failing_ids),
+            twice=frozenset(failing_ids),
+            until=time.time() + self._deadline.remaining() * NEIGHBOURS_SHARE,
+        )
         ran = self._run_tests(self._launch, ids, self._deadline, tracing=tracing, warn=self._warn)
         outcomes = {outcome.nodeid: outcome for outcome in ran}
-        reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
+        reason = ENDED_EARLY
+        if self._deadline.is_over:
+            reason = f"time ran out (setting {self._deadline.setting})"
         for nodeid in failing_ids:
             outcomes.setdefault(nodeid, Outcome(nodeid, MISSING, message=reason))
         return outcomes
@@ -155,10 +183,10 @@ class Replayer:
             for test in same_rank:
                 if test is None or test.nodeid in ids or test.nodeid in failing_ids:
                     continue
-                if seconds <= 0:
-                    return list(ids)
-                ids[test.nodeid] = None
-                seconds -= test.seconds * TRACING_SLOWDOWN
+                cost = TEST_OVERHEAD + test.seconds * TRACING_SLOWDOWN
+                if cost <= seconds:
+                    ids[test.nodeid] = None
+                    seconds -= cost
         return list(ids)
 
     def _conclude(
@@ -169,8 +197,11 @@ class Replayer:
         ran = [outcome for outcome in again if outcome.outcome != MISSING]
         if any(outcome.failed for outcome in ran):
             replay = _failed_again(failure, ran, passing)
+        elif any(outcome.outcome == "passed" for outcome in ran):
+            first = next(outcome for outcome in ran if outcome.outcome == "passed")
+            replay = self._passed_now(first, passing)
         elif ran:
-            replay = self._passed_now(ran[0], passing)
+            replay = Replay(statements=(_skipped_statement(ran[0]),), tests=frozenset(_ids(*ran)))
         else:
             # The parameters may differ from run to run, so the whole function is to be run.
             order = [without_parameters(nodeid) for nodeid in islice(missing, 1)]
@@ -182,7 +213,13 @@ class Replayer:
         nodeid = outcome.nodeid
         earlier = self._earlier_tests(nodeid)
         order: tuple[str, ...] = ()
-        if not earlier or self._deadline.remaining() <= 0:
+        has_time = self._deadline.remaining() > 0
+        if has_time and self._fails_after([], nodeid):
+            statement = (
+                "passed when rerun while its lines were recorded, and failed without that: "
+                "flaky, or dependent on sys.settrace"
+            )
+        elif not earlier or not has_time:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = earlier
@@ -257,13 +294,23 @@ def _failed_again(
     exceptions = {outcome.exception for outcome in failing} - {failure.exception, ""}
     if exceptions and failure.exception != "failure":
         statement += f", this time with {', '.join(sorted(exceptions))}"
-    passed_now = len(again) - len(failing)
-    if passed_now:
-        statement += f"; {counted(passed_now, 'other')} of the same cause passed this time"
+    for result in ("passed", "skipped"):
+        others = sum(outcome.outcome == result for outcome in again)
+        if others:
+            verb = "passed" if result == "passed" else f"{'was' if others == 1 else 'were'} skipped"
+            statement += f"; {counted(others, 'other')} of the same cause {verb} this time"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
     tests = frozenset(_ids(*again, *passing))
     return Replay(failing, passing, (statement,), tests=tests)
+
+
+def _skipped_statement(outcome: Outcome) -> str:
+    """Return the sentence on a test that had failed and was skipped when it ran again."""
+    reason = one_line(outcome.message, 120)
+    if reason:
+        return f"was skipped when rerun ({reason}), so its failure could not be observed again"
+    return "was skipped when rerun, so its failure could not be observed again"
 
 
 def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:

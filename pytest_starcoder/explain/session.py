@@ -28,6 +28,8 @@ from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.settings import Settings
 
 if TYPE_CHECKING:
+    from logging import LogRecord
+
     from pytest_starcoder.explain.assertions import Comparison
     from pytest_starcoder.explain.explainer import FinishedSession
     from pytest_starcoder.explain.explanation import Report
@@ -165,8 +167,23 @@ class FailureCapture:
             # It may have failed earlier, in an assert whose error was caught.
             if place == _raise_place(exc.__traceback__):
                 comparison = last_comparison
-        redactor = self._hooks.redactor
-        return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
+        return capture_failure(
+            exc,
+            address,
+            phase,
+            self._project,
+            comparison,
+            executed,
+            self._hooks.redactor,
+            self._log_records(),
+        )
+
+    def _log_records(self) -> Sequence[LogRecord]:
+        """Return what the last phase of the test logged."""
+        plugin = self._config.pluginmanager.get_plugin("logging-plugin")
+        # An undocumented attribute: pytest offers the records only to a test's own fixture.
+        handler = getattr(plugin, "caplog_handler", None)
+        return getattr(handler, "records", ())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -501,7 +518,14 @@ class ExplainPlugin:
             wants_breakages=bool(self._since or self._config.getoption("starcoder_broke")),
             started=self._started,
             passed=self._passed_commits().read(),
+            shows_all=self._config.getoption("verbose") > 0,
+            fixes_all=self._writes_files(),
         )
+
+    def _writes_files(self) -> bool:
+        """Return whether fixes are written to files, and not only to the terminal."""
+        has_reports = self._outputs is not None and self._outputs.has_files
+        return has_reports or bool(self._config.getoption("starcoder_apply"))
 
     def _conventions(self) -> Conventions:
         """Return how this session tells tests from other code."""

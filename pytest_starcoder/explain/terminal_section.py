@@ -87,6 +87,19 @@ class TerminalSection:
                 room = self._width - INDENT - 4
                 self._code(f"    {one_line(source, room)}")
 
+    def show_line(self, number: int, total: int, explanation: Explanation) -> None:
+        """Write a cause on one line: its exception, place and number of tests."""
+        start = f"{number}/{total} ".ljust(MARGIN)
+        place = explanation.phase
+        if explanation.path:
+            place = f"{explanation.path}:{explanation.line} in {explanation.function}"
+        elif len(explanation.nodeids) == 1:
+            place = explanation.nodeids[0]
+        end = f" · {counted(len(explanation.nodeids), 'test')}"
+        room = self._width - len(start) - len(end) - 1
+        text = " · ".join(filter(None, [explanation.exception, place]))
+        self._write(f"{start}{one_line(text, room)}{end}\n")
+
     def _show_breakage(self, breakage: Breakage) -> None:
         """Write the change that broke the tests, line by line, or why there is none."""
         change = breakage.verdict if breakage.pieces else breakage.note

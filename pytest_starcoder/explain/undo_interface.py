@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pytest_starcoder.deadline import NO_DEADLINE, Deadline
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.fix_interface import ShowStatus
@@ -24,6 +25,7 @@ class UndoContext:
     `since` is the commit that the user named with --starcoder-since, or empty. `started` is when
     the tests began, in seconds since the epoch, and `passed` are the commits at which tests have
     passed before, by node id. `is_wanted`: the user has asked for the change by an option.
+    `deadline` is that of all explaining.
     """
 
     tests: Sequence[FinishedTest]
@@ -35,6 +37,7 @@ class UndoContext:
     is_wanted: bool = False
     started: float = math.inf
     passed: Mapping[str, str] = field(default_factory=dict)
+    deadline: Deadline = NO_DEADLINE
 
 
 class UndoSearch(Protocol):

@@ -7,18 +7,27 @@ import enum
 import json
 import re
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pytest_starcoder.explain.differences import differences
 from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.explain.lookup_facts import empty_argument_facts
+from pytest_starcoder.explain.mock_facts import unset_result_facts
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, parameters, text_of
 from pytest_starcoder.explain.similar_names import nearest_key
+from pytest_starcoder.explain.table_differences import as_lists
+from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
+from pytest_starcoder.explain.unittest_assertions import (
+    arguments_of,
+    unittest_assertion,
+    unittest_facts,
+)
 from pytest_starcoder.source.callees import entered_function, is_instance, resolve_name
 from pytest_starcoder.source.functions import Function, function_of
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
+from pytest_starcoder.text.tables import table_kind
 
 Operation = ast.BinOp | ast.AugAssign | ast.Compare
 OPERATIONS = (ast.BinOp, ast.AugAssign, ast.Compare)
@@ -37,18 +46,13 @@ LITERAL_MESSAGE = re.compile(r"invalid literal for int|could not convert string 
 MIN_RECURSION = 10
 """Minimum number of frames of a function that is called recursive."""
 
-UNITTEST_OPERATORS = {
-    "assertEqual": "==",
-    "assertAlmostEqual": "==",
-    "assertSequenceEqual": "==",
-    "assertListEqual": "==",
-    "assertTupleEqual": "==",
-    "assertDictEqual": "==",
-    "assertSetEqual": "==",
-    "assertMultiLineEqual": "==",
-    "assertIn": "in",
-    "assertIs": "is",
-}
+TABLE_PACKAGES = ("numpy", "pandas")
+
+TABLE_QUESTIONS = ("array_equal", "array_equiv", "allclose")
+"""Functions of NumPy that return whether two arrays are equal."""
+
+EXPECTATION = re.compile(r"(?i)expected|wanted|desired")
+"""Names of the value that a test expects."""
 
 
 def type_facts(site: RaiseSite) -> Iterator[str]:
@@ -75,6 +79,10 @@ def _is_mentioned(site: RaiseSite, node: ast.expr) -> bool:
     value = site.value(node)
     if isinstance(node, ast.Constant) or value is UNKNOWN:
         return False
+    # A message may contain the word 'function'; one that is called here is not at fault.
+    is_callable = is_instance(value, type, *FUNCTION_TYPES)
+    if is_callable and any(node is call.func for call in site.nodes(ast.Call)):
+        return False
     type_name = re.escape(type(value).__name__)
     return re.search(rf"\b{type_name}\b", site.message) is not None
 
@@ -89,6 +97,7 @@ def _operand_facts(site: RaiseSite, node: Operation) -> Iterator[str]:
     if operands:
         values = " and ".join(map(site.describe, operands))
         yield f"in {text_of(node)}, {values}"
+    yield from unset_result_facts(site, _operands(node))
     for operand in operands:
         yield from site.origin(operand)
 
@@ -296,32 +305,82 @@ def iteration_facts(site: RaiseSite) -> Iterator[str]:
                 return
 
 
+def warning_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield why a warning was raised as an exception."""
+    if not is_instance(site.exc, Warning):
+        return
+    *_, last = site.entries()
+    frame = last.tb_frame
+    is_in_warnings = frame.f_globals.get("__name__") in ("warnings", "_py_warnings")
+    calls = RaiseSite(site.exc, frame, last.tb_lineno, last.tb_lasti).nodes(ast.Call)
+    names = [text_of(call.func).rpartition(".")[2] for call in calls]
+    if is_in_warnings or {"warn", "warn_explicit"}.intersection(names):
+        kind = type(site.exc).__name__
+        yield f"a warning filter (-W, filterwarnings, simplefilter) turns {kind} into an error"
+
+
 def assertion_facts(site: RaiseSite) -> Iterator[str]:
     """Yield sentences on how the two values of a unittest assertion differ."""
-    # unittest's own frames are on the traceback, with the values as arguments.
-    for entry in site.entries():
+    yield from _table_facts(site)
+    assertion = unittest_assertion(site.exc)
+    if assertion is not None:
+        yield from unittest_facts(assertion)
+
+
+def _table_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield how two tables differ that an assertion of NumPy or pandas, or a question compares."""
+    tables = _asserted_tables(site) or _asked_tables(site)
+    if tables:
+        actual, expected = map(as_lists, tables) if len(set(map(type, tables))) > 1 else tables
+        yield from differences("==", actual, expected)
+
+
+def _asserted_tables(site: RaiseSite) -> tuple[Any, ...]:
+    """Return the two values that a function such as `assert_frame_equal` was called with."""
+    frame = table_assertion(site.exc)
+    if frame is None:
+        return ()
+    names = frame.f_code.co_varnames[:2]
+    tables = tuple(frame.f_locals.get(name) for name in names)
+    if not any(map(table_kind, tables)):
+        return ()
+    is_swapped = _are_swapped(arguments_of(site, frame.f_code.co_name))
+    return tables[::-1] if is_swapped else tables
+
+
+def table_assertion(exc: BaseException) -> types.FrameType | None:
+    """Return the frame of the assertion of NumPy or pandas that failed."""
+    entry = exc.__traceback__
+    while entry is not None:
         frame = entry.tb_frame
-        code = frame.f_code
-        op = UNITTEST_OPERATORS.get(code.co_name)
-        if op and frame.f_globals.get("__name__") == "unittest.case":
-            _self, first, second = code.co_varnames[:3]
-            actual = frame.f_locals.get(first)
-            expected = frame.f_locals.get(second)
-            if op == "==" and _has_expected_first(site, code.co_name):
-                actual, expected = expected, actual
-            yield from differences(op, actual, expected)
-            return
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in TABLE_PACKAGES and frame.f_code.co_name.startswith("assert"):
+            return frame
+        entry = entry.tb_next
+    return None
 
 
-def _has_expected_first(site: RaiseSite, assertion: str) -> bool:
-    """Return whether a test passes a literal first, and then an expression with a name."""
+def _asked_tables(site: RaiseSite) -> tuple[Any, ...]:
+    """Return the two tables of a call such as `a.equals(b)` or `np.allclose(a, b)`."""
     for call in site.nodes(ast.Call):
         match call:
-            case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]):
-                if name == assertion:
-                    return _has_name(second) and not _has_name(first)
-    return False
+            case ast.Call(func=ast.Attribute(attr="equals", value=actual), args=[expected]):
+                pass
+            case ast.Call(func=ast.Attribute(attr=attr), args=[actual, expected, *_]):
+                if attr not in TABLE_QUESTIONS:
+                    continue
+            case _:
+                continue
+        tables = site.value(actual), site.value(expected)
+        if all(map(table_kind, tables)):
+            return tables[::-1] if _are_swapped((actual, expected)) else tables
+    return ()
 
 
-def _has_name(node: Any) -> bool:
-    return any(isinstance(part, ast.Name) for part in ast.walk(node))
+def _are_swapped(arguments: Sequence[ast.expr]) -> bool:
+    """Return whether the first of two arguments is named as the expected one."""
+    return bool(arguments) and [_is_expectation(node) for node in arguments] == [True, False]
+
+
+def _is_expectation(node: ast.expr) -> bool:
+    return EXPECTATION.search(ast.unparse(node)) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -34,6 +33,9 @@ MAX_COMPARED_SUSPECTS = 5
 SESSION_FACTOR = 4
 """Limit for all causes together, as a multiple of the limit for one."""
 
+MIN_SECONDS = 1.0
+"""Seconds below which no search is worth starting."""
+
 MAX_MORE_FAILING = 12
 """Further failing tests of a cause to run with a change that passes."""
 
@@ -61,14 +63,16 @@ class FixSession:
         self._finder = PlaceFinder(
             context.sources, context.conventions, _executed_files(context.cases)
         )
-        self._end = time.monotonic() + SESSION_FACTOR * self._settings.fix_timeout
+        seconds = SESSION_FACTOR * self._settings.fix_timeout
+        self._end = context.deadline.within(seconds, "fix_timeout")
         self._stopped = not (self._settings.fix and self._settings.replay)
         self._best: list[Fix] = []
 
     def find(self, case: Case) -> Fixes:
         """Search for fixes of a case, by enumeration and then by asking the model."""
         if not self._can_try(case):
-            return NO_FIXES
+            reason = self._reason(case)
+            return Fixes(note=f"not searched for: {reason}") if reason else NO_FIXES
         fixes = self._search(case)
         self._best += fixes.passing[:1]
         return fixes
@@ -81,7 +85,7 @@ class FixSession:
         edits = correction_edits(code, code_to_show(case), self._context.sources)
         if not edits:
             return NO_FIXES
-        deadline = Deadline.after(self._settings.fix_timeout, "fix_timeout")
+        deadline = self._context.deadline.within(self._settings.fix_timeout, "fix_timeout")
         more_tests = self._more_failing_tests(case)
         fixes = self._try_edits(case, deadline, more_tests, edits, client.model().name)
         self._best += fixes.passing[:1]
@@ -106,19 +110,29 @@ class FixSession:
 
     def _can_try(self, case: Case) -> bool:
         """Return whether the tests of a case may run with changes."""
-        if self._stopped or not case.replay.failing:
+        if self._stopped or not case.replay.failing or self._reason(case):
             return False
-        if case.breakage.only_test:
-            return False  # the code is as it was when the test passed
         return self._unfixable.isdisjoint(case.cause.nodeids)
 
+    def _reason(self, case: Case) -> str:
+        """Return why a change would not help a case, or cannot be tried; empty if it may help."""
+        if self._stopped or not self._unfixable.isdisjoint(case.cause.nodeids):
+            return ""  # it is the user who does not want a search
+        if case.blameless:
+            return case.blameless
+        if case.breakage.only_test:
+            return "the code is as it was when the test passed"
+        if case.cause.first.phase == "collect":
+            return "the file could not be collected"
+        if len(case.replay.order) > 1:
+            return "the test fails only after others"
+        return ""
+
     def _search(self, case: Case) -> Fixes:
-        seconds = min(self._settings.fix_timeout, self._end - time.monotonic())
-        if seconds < 1:
-            return Fixes(
-                note="not searched for: no time is left for further causes (setting fix_timeout)"
-            )
-        deadline = Deadline.after(seconds, "fix_timeout")
+        deadline = self._end.within(self._settings.fix_timeout, "fix_timeout")
+        if deadline.remaining() < MIN_SECONDS:
+            no_time = f"no time is left for further causes (setting {deadline.setting})"
+            return Fixes(note=f"not searched for: {no_time}")
         more_tests = self._more_failing_tests(case)
         fixes = self._try_edits(case, deadline, more_tests)
         client = self._context.client

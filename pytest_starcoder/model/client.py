@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.deadline import NO_DEADLINE, Deadline
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.model.backends import Backend, OnText, check_backend, make_backend
 from pytest_starcoder.model.backends.choice import choose
@@ -46,6 +46,7 @@ class Client:
         """Why the model of the extra `coder` is used and not Ollama; empty if it is not so."""
         self._model: Model | None = None
         self._session: Deadline | None = None
+        self._end = NO_DEADLINE
 
     @property
     def fallback_note(self) -> str:
@@ -139,6 +140,10 @@ class Client:
         """Limit the time of all further calls together."""
         self._session = Deadline.after(seconds, "session_timeout")
 
+    def end_by(self, deadline: Deadline) -> None:
+        """End all further calls at `deadline`, if no other limit is reached before."""
+        self._end = deadline
+
     def spent(self) -> float:
         """Return the seconds that have passed of the time allowed."""
         if self._session is None:
@@ -170,7 +175,9 @@ class Client:
         if self._session is None:
             self._session = Deadline.after(self.settings.session_timeout, "session_timeout")
         call = Deadline.after(self.settings.timeout)
-        return min(call, self._session, key=lambda deadline: deadline.at)
+        # Its limit is what is left of it, because other work may have used the rest.
+        end = Deadline.after(self._end.remaining(), self._end.setting)
+        return min(call, self._session, end, key=lambda deadline: deadline.at)
 
     def _inspect(self, digest: str, *place: str) -> Model:
         """Return the facts about a model; cached by its digest, they take no request."""

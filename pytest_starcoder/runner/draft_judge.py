@@ -95,7 +95,7 @@ class _Recorder:
         records: list[Record] = []
         for item in items:
             self._tracer.clear()
-            self._tracer.start(values=False)
+            self._tracer.start()
             try:
                 random.seed(ROUND_SEEDS[0])
                 records += run([item], limit)

@@ -90,7 +90,7 @@ class ItemRunner:
         started = time.perf_counter()
         is_overtime = False
         parameters = contextlib.nullcontext() if in_session else _fresh_parameters(item)
-        with _fresh_instance(item), parameters:
+        with fresh_instance(item), parameters:
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, REPEAT_SECONDS)
                 reports = self._protocol.run(item, self.items.get(following))
@@ -127,7 +127,7 @@ def _raise_overtime(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _fresh_instance(item: pytest.Item) -> Iterator[None]:
+def fresh_instance(item: pytest.Item) -> Iterator[None]:
     """Have pytest create the instance of the test class anew next time."""
     try:
         yield

@@ -23,7 +23,9 @@ MISSING: Literal["missing"] = "missing"
 class Call:
     """One call of a project function in a traced run, with its arguments and outcome as texts.
 
-    `outcome` is "returned 3.0" or "raised ValueError: …"; `line` is that of the `def`, 1-based.
+    `outcome` is "returned 3.0", "yielded 1, 2" or "raised ValueError"; `line` is that of the
+    `def`, 1-based. `caller` is the path and line that called it, if that is in the project.
+    `late` calls were made during the failing statement of the test function.
     """
 
     path: str
@@ -31,6 +33,12 @@ class Call:
     function: str
     arguments: str
     outcome: str
+    caller: tuple[str, int] = ("", 0)
+    late: bool = False
+
+    @property
+    def has_result(self) -> bool:
+        return self.outcome.startswith(("returned ", "yielded ", "raised "))
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,15 @@ class Outcome:
 
     A test that could not be collected again is MISSING, and `message` gives the reason.
 
-    `imported` are lines that ran while tests were collected, the same for all tests of a run.
+    `lines` are without those that ran only because the test had failed. Of a failing test,
+    `late_lines` are those that ran during the failing statement of the test function, and
+    `unchecked_lines` all but those of earlier statements whose results a check has passed:
+    `assert double(2) == 4`, or `x = double(2)` and `assert x == 4` unless x is used again.
+    Both are empty where that is unknown, as after a failing fixture. `entered` are functions
+    (path and line of the `def`) in the order in which they were last entered.
+
+    `imported` are lines that ran while tests were collected, the same for all tests of a run,
+    and those `only_first` that ran only the first time that the test ran in the process.
     `seconds` is the duration of all phases. `secrets` are values of secret-looking names up to
     then, to be removed from every text.
     """
@@ -86,6 +102,10 @@ class Outcome:
     arcs: Arcs = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     types: tuple[VariableTypes, ...] = ()
+    late_lines: Lines = field(default_factory=dict)
+    unchecked_lines: Lines = field(default_factory=dict)
+    entered: tuple[tuple[str, int], ...] = ()
+    only_first: Lines = field(default_factory=dict)
     imported: Lines = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

@@ -6,28 +6,51 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable, Mapping
-from itertools import chain, zip_longest
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from types import CodeType
 from typing import Any, Literal, TypeVar
 
 import pytest
 
 from pytest_starcoder.redaction.redactor import redact
+from pytest_starcoder.runner.call_log import CallLog, TracedCall
 from pytest_starcoder.runner.edited_source import serve_changed
+from pytest_starcoder.runner.failure_trace import Executed, FailureTracer
 from pytest_starcoder.runner.file_guard import guard_files
-from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome, VariableTypes
+from pytest_starcoder.runner.item_sequence import ItemSequence
+from pytest_starcoder.runner.outcome import (
+    MISSING,
+    Call,
+    ExecutedLines,
+    Lines,
+    Outcome,
+    VariableTypes,
+)
 from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import enter_sandbox
 from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
-from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes
+from pytest_starcoder.runner.trace import (
+    LineSets,
+    TracedEnvironment,
+    Tracer,
+    hide_traces,
+    read_processes,
+    unite,
+)
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 
 T = TypeVar("T")
+
+Place = tuple[str, int]
+"""A file and a line of it."""
 
 MAX_MESSAGE = 1000
 """Maximum characters of an exception's message."""
@@ -81,16 +104,21 @@ class Recorder:
         self._processes = job.folder / "processes"
         self._processes.mkdir()
         self._environment = TracedEnvironment(job.root, self._processes)
-        self._tracer = Tracer(project.holds, record_arcs=job.tracing.arcs)
+        hide_traces(project.holds)
+        self._tracer = Tracer(project.holds)
         # By identity, since fixture definitions may not be hashable. Holding them keeps ids unique.
         self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}
+        self._secrets: set[str] = set()
+        self._first_outcomes: dict[str, Outcome] = {}
+        self._first_places: dict[str, Place] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}
+        self._skip_reasons: dict[str, str] = {}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
         """Record the lines that imports execute: any test may depend on them."""
-        self._tracer.start(values=False)
+        self._tracer.start()
         try:
             return (yield)
         finally:
@@ -102,30 +130,35 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
-        protocol = ItemProtocol(session.config, self._project)
-        for item, following in zip_longest(session.items, session.items[1:]):
-            protocol.run(item, following)
-            if session.shouldstop:
-                raise session.Interrupted(session.shouldstop)
+        ItemSequence(session, ItemProtocol(session.config, self._project)).run(
+            self._job.tracing, self._first_outcomes
+        )
         return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._tracer.clear()
+        self._tracer = self._new_tracer(item)
         try:
             return (yield)
         finally:
             with contextlib.suppress(Exception):
                 self._write_outcome(item)
 
+    def _new_tracer(self, item: pytest.Item) -> Tracer:
+        if item.nodeid in self._job.tracing.calls:
+            return FailureTracer(self._project.holds, _test_code(item), self._secrets)
+        return Tracer(self._project.holds, record_arcs=self._job.tracing.arcs)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
-        is_traced = item.nodeid in self._job.tracing.lines
+        # What tears down a failed test has not made it fail.
+        has_failed = any(report.failed for report in self._reports.get(item.nodeid, ()))
+        is_traced = item.nodeid in self._job.tracing.lines and not has_failed
         environment: Any = os.environ  # a test may replace it
         if is_traced:
             with contextlib.suppress(Exception):
                 self._environment.add_to(environment)
-            self._tracer.start(values=item.nodeid in self._job.tracing.calls)
+            self._tracer.start()
         try:
             return (yield)
         finally:
@@ -143,21 +176,16 @@ class Recorder:
     def _add_lines_of_processes(self) -> None:
         for file, lines in read_processes(self._processes):
             if self._project.holds(file):
-                self._tracer.lines.setdefault(file, set()).update(lines)
+                self._tracer.add(file, lines)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[object]
     ) -> Generator[None, object, object]:
         """Record the lines of a fixture by itself: they count for every test that uses it."""
-        lines_before = self._tracer.lines
-        self._tracer.lines = {}
-        try:
-            return (yield)
-        finally:
-            lines = self._tracer.lines
+        with self._tracer.separate() as lines:
             self._fixtures[id(fixturedef)] = (fixturedef, lines)
-            self._tracer.lines = _unite([lines_before, lines])
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -169,6 +197,8 @@ class Recorder:
             self._reports.setdefault(item.nodeid, []).append(report)
             if report.failed and call.excinfo is not None:
                 self._exceptions.setdefault(item.nodeid, call.excinfo.value)
+            elif report.skipped and call.excinfo is not None:
+                self._skip_reasons[item.nodeid] = _message(call.excinfo.value)
         return report
 
     def _write_outcome(self, item: pytest.Item) -> None:
@@ -178,6 +208,14 @@ class Recorder:
             outcome = self._outcome(item, reports, exception)
         except Exception:  # noqa: BLE001 - lose the executed lines, not the outcome
             outcome = Outcome(item.nodeid, _result(reports))
+        place = _place(exception)
+        first = self._first_outcomes.setdefault(item.nodeid, outcome)
+        first_place = self._first_places.setdefault(item.nodeid, place)
+        if first is not outcome:
+            has_failed_alike = outcome.exception == first.exception and place == first_place
+            if not (outcome.failed and has_failed_alike):
+                return
+            outcome = replace(outcome, only_first=_without(first.lines, outcome.lines))
         self._outcomes.append(outcome)
 
     def _outcome(
@@ -186,57 +224,74 @@ class Recorder:
         seconds = 0.0
         for report in reports:
             seconds += report.duration
-        name, message = "", ""
+        name, message = "", self._skip_reasons.pop(item.nodeid, "")
         if exception is not None:
             name, message = type(exception).__name__, _message(exception)
-        return Outcome(
+        outcome = Outcome(
             item.nodeid,
             _result(reports),
             seconds=round(seconds, 6),
             exception=name,
-            message=self._redact(message),
-            lines=self._by_path(self._lines(item)),
+            message=message,
             arcs=self._by_path(self._tracer.arcs),
-            calls=self._calls(),
-            types=self._types(),
-            secrets=tuple(sorted(self._tracer.secrets)),
+        )
+        lines = self._tracer.lines
+        if isinstance(self._tracer, FailureTracer):
+            executed = self._tracer.executed(exception)
+            lines = executed.lines
+            outcome = self._with_trace(outcome, executed, self._tracer.log)
+        lines = unite([lines, *self._fixture_lines(item)])
+        return replace(
+            outcome, lines=self._by_path(lines), message=redact(message, outcome.secrets)
         )
 
-    def _lines(self, item: pytest.Item) -> dict[str, set[int]]:
-        """Return the lines that a test executed, and those of its fixtures."""
+    def _with_trace(self, outcome: Outcome, executed: Executed, log: CallLog) -> Outcome:
+        entered = []
+        for code in executed.entered:
+            entered.append((self._project.path_of(code.co_filename), code.co_firstlineno))
+        return replace(
+            outcome,
+            late_lines=self._by_path(executed.late),
+            unchecked_lines=self._by_path(executed.unchecked),
+            entered=tuple(entered),
+            calls=tuple(self._calls(log.calls(mark_late=bool(executed.late)), log.secrets)),
+            types=tuple(self._types(log)),
+            secrets=tuple(sorted(log.secrets)),
+        )
+
+    def _fixture_lines(self, item: pytest.Item) -> Iterator[LineSets]:
+        """Yield the lines of the fixtures of a test, which another test may have set up."""
         if item.nodeid not in self._job.tracing.lines:
-            return self._tracer.lines
-        lines = [self._tracer.lines]
+            return
         # Only Python tests have fixtures.
         fixture_info = getattr(item, "_fixtureinfo", None)
         fixtures = getattr(fixture_info, "name2fixturedefs", {})
         for definition in chain.from_iterable(fixtures.values()):
             if id(definition) in self._fixtures:
                 _, fixture_lines = self._fixtures[id(definition)]
-                lines.append(fixture_lines)
-        return _unite(lines)
+                yield fixture_lines
 
-    def _calls(self) -> tuple[Call, ...]:
-        calls = []
-        for call in self._tracer.calls:
+    def _calls(self, calls: Iterable[TracedCall], secrets: Collection[str]) -> Iterator[Call]:
+        for call in calls:
             code = call.code
-            path = self._project.path_of(code.co_filename)
-            function = code.co_qualname.replace(".<locals>", "")
-            arguments = self._redact(call.arguments)
-            outcome = self._redact(call.outcome)
-            calls.append(Call(path, code.co_firstlineno, function, arguments, outcome))
-        return tuple(calls)
+            caller = ("", 0)
+            if self._project.holds(call.caller):
+                caller = (self._project.path_of(call.caller), call.line)
+            yield Call(
+                self._project.path_of(code.co_filename),
+                code.co_firstlineno,
+                code.co_qualname.replace(".<locals>", ""),
+                redact(call.arguments, secrets),
+                redact(call.outcome, secrets),
+                caller,
+                call.late,
+            )
 
-    def _types(self) -> tuple[VariableTypes, ...]:
-        types = []
-        for code, variables in self._tracer.types.items():
+    def _types(self, log: CallLog) -> Iterator[VariableTypes]:
+        for code, variables in log.types.items():
             path = self._project.path_of(code.co_filename)
             names = {name: frozenset(type_names) for name, type_names in variables.items()}
-            types.append(VariableTypes(path, code.co_firstlineno, names))
-        return tuple(types)
-
-    def _redact(self, text: str) -> str:
-        return redact(text, self._tracer.secrets)
+            yield VariableTypes(path, code.co_firstlineno, names)
 
     def _by_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
         """Return lines or arcs by the paths that the project uses."""
@@ -246,12 +301,32 @@ class Recorder:
         return by_path
 
 
-def _unite(traces: Iterable[Mapping[str, set[int]]]) -> dict[str, set[int]]:
-    united: dict[str, set[int]] = {}
-    for lines in traces:
-        for file, numbers in lines.items():
-            united.setdefault(file, set()).update(numbers)
-    return united
+def _test_code(item: pytest.Item) -> CodeType | None:
+    """Return the code of the function that is the test, without its decorators."""
+    function = getattr(item, "obj", None)
+    with contextlib.suppress(Exception):
+        function = inspect.unwrap(function)  # type: ignore[arg-type]
+    return getattr(function, "__code__", None)
+
+
+def _place(exception: BaseException | None) -> Place:
+    """Return the file and line that raised an exception."""
+    traceback = exception.__traceback__ if exception is not None else None
+    place = "", 0
+    while traceback is not None:
+        place = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+    return place
+
+
+def _without(lines: Lines, others: Lines) -> Lines:
+    """Return the lines that are not among `others`."""
+    rest = {}
+    for path, numbers in lines.items():
+        remaining = numbers - others.get(path, frozenset())
+        if remaining:
+            rest[path] = remaining
+    return rest
 
 
 def _result(reports: list[pytest.TestReport]) -> Literal["failed", "skipped", "passed"]:

@@ -20,7 +20,7 @@ from pytest_starcoder.runner.child_process import ChildProcess
 from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
+from pytest_starcoder.runner.outcome import MISSING, ExecutedLines, Lines, Outcome
 from pytest_starcoder.runner.protocol import (
     MAX_FILE,
     Malformed,
@@ -90,7 +90,7 @@ def rerun(
             child = _start(launch, job)
             try:
                 with child:
-                    max_bytes = _wait(child, deadline, file, len(tests))
+                    max_bytes = _wait(child, deadline, file, len(tests) + len(tracing.twice))
             finally:
                 if child.was_killed:
                     warn(STILL_RUNNING)
@@ -113,8 +113,7 @@ def select_outcomes(
                 if _are_of_project(lines, project):
                     imported = lines
             case Outcome(nodeid=nodeid) if nodeid in tests:
-                called_files = [call.path for call in message.calls]
-                paths = [*message.lines, *message.arcs, *called_files]
+                paths = _paths_in(message)
                 # Tests can forge outcomes, and the text of these files will be read and shown.
                 if _are_of_project(paths, project):
                     outcomes[nodeid] = _shown(message, imported)
@@ -129,9 +128,11 @@ def _make_sandbox(launch: Launch, folder: Path, level: Level | None) -> Sandbox 
 
 def _start(launch: Launch, job: RerunJob) -> ChildProcess:
     options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
+    # Rendering the traceback of a failure takes longer than many a test.
+    options.append("--tb=no")
     if job.files:
         # To rewrite its assertions, pytest would read the unedited file itself.
-        options.append("--assert=plain")
+        options += launch.plain_assertions
     variables: Mapping[str, str]
     if job.sandbox is None:
         variables, grace = user_variables(launch), GRACE
@@ -164,6 +165,16 @@ def _problem(path: Path, status: int | None) -> str:
     return f"pytest exited with status {status} before the first test had finished"
 
 
+def _paths_in(outcome: Outcome) -> set[str]:
+    paths = {*outcome.lines, *outcome.arcs, *outcome.only_first}
+    paths.update(outcome.late_lines, outcome.unchecked_lines)
+    paths.update(path for path, _ in outcome.entered)
+    for call in outcome.calls:
+        caller, _ = call.caller
+        paths.update({call.path, caller or call.path})
+    return paths
+
+
 def _are_of_project(paths: Iterable[str], project: Project) -> bool:
     files = map(str, map(project.file, paths))
     return all(map(project.holds, files))
@@ -173,12 +184,26 @@ def _shown(outcome: Outcome, imported: Lines) -> Outcome:
     """Return an outcome with its imported lines, and with texts that can be shown."""
     calls = []
     for call in outcome.calls:
-        texts = map(shown_text, (call.function, call.arguments, call.outcome))
-        calls.append(Call(call.path, call.line, *texts))
+        shown = replace(
+            call,
+            function=shown_text(call.function),
+            arguments=shown_text(call.arguments),
+            outcome=shown_text(call.outcome),
+        )
+        calls.append(shown)
     return replace(
         outcome,
         exception=shown_text(outcome.exception),
         message=shown_text(outcome.message),
         calls=tuple(calls),
-        imported=imported,
+        imported=_united(imported, outcome.only_first),
     )
+
+
+def _united(lines: Lines, more: Lines) -> Lines:
+    if not more:
+        return lines  # one dictionary for most outcomes
+    united = dict(lines)
+    for path, numbers in more.items():
+        united[path] = united.get(path, frozenset()) | numbers
+    return united

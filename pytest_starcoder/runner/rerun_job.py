@@ -16,11 +16,18 @@ class Tracing:
 
     Those in `lines` report the lines they executed, with `arcs` also the transitions between
     them. Those in `calls` report their calls as well, and must be among `lines`.
+
+    Those in `twice` run once more at the end if they fail. If they fail in the same way, that
+    second trace counts: what runs only the first time, such as imports inside functions, has
+    not made them fail. So that there is time for this until `until` (`time.time()`, or 0 for
+    no limit), other tests may be left out.
     """
 
     lines: frozenset[str] = frozenset()
     calls: frozenset[str] = frozenset()
     arcs: bool = False
+    twice: frozenset[str] = frozenset()
+    until: float = 0.0
 
 
 NO_TRACING = Tracing()

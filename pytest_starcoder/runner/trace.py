@@ -1,4 +1,4 @@
-"""Traces a test: executed lines of the project's files, and the first calls of each function.
+"""Traces the lines of the project's files that a test executes.
 
 Uses `sys.settrace` in the test's thread, in the threads it starts, and in the Python
 processes it starts.
@@ -12,26 +12,14 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from pytest_starcoder.redaction.redactor import secret_values
 from pytest_starcoder.runner.outcome import ExecutedLines
 from pytest_starcoder.runner.protocol import Malformed, decode, encode, read_regular
 from pytest_starcoder.source.project import in_project
-from pytest_starcoder.text.reprs import short_repr
-
-MAX_CALLS = 4
-"""Maximum recorded calls of one function: loops call the same one thousands of times."""
-
-MAX_ALL_CALLS = 200
-"""Maximum recorded calls of one test."""
-
-MAX_ARGUMENTS = 160
-"""Maximum characters of one call's arguments."""
 
 MAX_PROCESSES = 1000
 """Maximum number of processes per test whose lines are read."""
@@ -40,27 +28,21 @@ MAX_PROCESSES = 1000
 ROOT_VARIABLE = "STARCODER_TRACED_ROOT"
 FOLDER_VARIABLE = "STARCODER_TRACED_FOLDER"
 
+LineSets = dict[str, set[int]]
+"""Executed lines by the names of files."""
+
 LocalTrace = Callable[[FrameType, str, Any], Any]
+TraceFunction = Callable[..., Any]
 
-
-@dataclass
-class TracedCall:
-    """One call; `outcome` is set when it ends."""
-
-    code: CodeType
-    arguments: str
-    outcome: str = "did not return"
+_gettrace, _settrace = sys.gettrace, sys.settrace
 
 
 class Tracer:
     """Records execution between `start` and `stop` in files for which `is_traced(name)` is true.
 
-    `lines` maps file names to executed lines, and `calls` are in the order in which they began.
-    Both may be replaced by empty ones at any time, to separate phases of a run.
+    `lines` maps file names to executed lines.
     With `record_arcs`, `arcs` are pairs of lines of which one ran right after the other in one
-    call without recorded values, 0 for its end.
-    `types` are the names of the types that the variables of recorded calls had at their end.
-    `secrets` are values of secret-looking names in those calls and their modules.
+    call, 0 for its end.
     With `functions_only`, the bodies of modules and classes are ignored: they run in every
     process.
     """
@@ -75,49 +57,54 @@ class Tracer:
         self._is_traced = is_traced
         self._functions_only = functions_only
         self._record_arcs = record_arcs
-        self.clear()
-        self.secrets: set[str] = set()
         self._files: dict[str, bool] = {}
-        self._counts: dict[int, int] = {}
-        self._record_values = False
+        self.clear()
 
     def clear(self) -> None:
-        """Forget what was recorded, but not the secrets."""
-        self.lines: dict[str, set[int]] = {}
+        """Forget what was recorded."""
+        self.lines: LineSets = {}
         self.arcs: dict[str, set[tuple[int, int]]] = {}
-        self.calls: list[TracedCall] = []
-        self.types: dict[CodeType, dict[str, set[str]]] = {}
 
-    def start(self, *, values: bool) -> None:
-        """Record lines from now on, and calls if `values`."""
-        self._counts = {}
-        self._record_values = values
+    def add(self, file: str, lines: Iterable[int]) -> None:
+        """Add lines that another process has executed."""
+        self.lines.setdefault(file, set()).update(lines)
+
+    def start(self) -> None:
         threading.settrace(self._trace_call)
-        sys.settrace(self._trace_call)
+        _settrace(self._trace_call)
 
     def stop(self) -> None:
-        sys.settrace(None)
-        threading.settrace(None)
+        """Stop recording; a trace function that the test has set stays."""
+        if _gettrace() == self._trace_call:
+            _settrace(None)
+        if threading.gettrace() == self._trace_call:
+            threading.settrace(None)
+
+    @contextlib.contextmanager
+    def separate(self) -> Iterator[LineSets]:
+        """Record lines in a dictionary of their own; at the end, add them to the others too."""
+        before = self.lines
+        lines = self.lines = {}
+        try:
+            yield lines
+        finally:
+            add_lines(before, lines)
+            self.lines = before
 
     def _trace_call(self, frame: FrameType, _event: str, _arg: Any) -> LocalTrace | None:
         # Called for every call of any function: it decides quickly.
-        code = frame.f_code
+        if not self._is_traced_code(frame.f_code):
+            return None
+        return self._arc_tracer() if self._record_arcs else self.trace_line
+
+    def _is_traced_code(self, code: CodeType) -> bool:
         is_traced = self._files.get(code.co_filename)
         if is_traced is None:
             is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
         if not is_traced:
-            return None
+            return False
         # Only code of functions is optimized; that of modules and classes is not.
-        if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:
-            return None
-        if not self._record_values:
-            return self._arc_tracer() if self._record_arcs else self._trace_line
-        count = self._counts.get(id(code), 0) + 1
-        self._counts[id(code)] = count
-        is_expression = code.co_name.startswith("<")  # a lambda or comprehension
-        if count > MAX_CALLS or len(self.calls) >= MAX_ALL_CALLS or is_expression:
-            return self._trace_line
-        return self._value_tracer(frame, code)
+        return not self._functions_only or bool(code.co_flags & inspect.CO_OPTIMIZED)
 
     def _is_traced_file(self, filename: str) -> bool:
         """Return `is_traced(filename)`; False for an invalid path, e.g. with a null character."""
@@ -128,10 +115,10 @@ class Tracer:
 
     # Called for every line: the repeated expression costs less than another call.
 
-    def _trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
+    def trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
         if event == "line":
             self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
-        return self._trace_line
+        return self.trace_line
 
     def _arc_tracer(self) -> LocalTrace:
         previous = 0
@@ -153,57 +140,44 @@ class Tracer:
 
         return trace
 
-    def _value_tracer(self, frame: FrameType, code: CodeType) -> LocalTrace:
-        """Record the arguments of a call, and return a function that records its outcome."""
-        call = TracedCall(code, self._format_arguments(frame, code))
-        self.calls.append(call)
-        self._collect_secrets(frame.f_globals)
-        raised = ""
 
-        def trace(frame: FrameType, event: str, arg: Any) -> LocalTrace:
-            nonlocal raised
-            if event == "line":
-                raised = ""  # the exception was handled
-                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
-            elif event == "exception":
-                raised = arg[0].__name__
-            elif event == "return":
-                self._collect_secrets(frame.f_locals)
-                names = self.types.setdefault(code, {})
-                for name, value in frame.f_locals.items():
-                    names.setdefault(name, set()).add(type(value).__name__)
-                if raised:
-                    call.outcome = f"raised {raised}"
-                else:
-                    call.outcome = f"returned {self._untraced_repr(arg)}"
-            return trace
+def hide_traces(is_project: Callable[[str], bool]) -> None:
+    """Hide our traces from files for which `is_project(name)` is true: they may trace themselves.
 
+    To them, `sys.gettrace` returns None, and `sys.settrace(None)` goes on with our trace.
+    """
+
+    def gettrace() -> TraceFunction | None:
+        trace = _gettrace()
+        if _is_ours(trace) and is_project(sys._getframe(1).f_code.co_filename):
+            return None
         return trace
 
-    def _collect_secrets(self, variables: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):  # the test's own mapping may raise anything
-            self.secrets.update(secret_values(variables))
+    def settrace(function: TraceFunction | None) -> None:
+        ours = threading.gettrace()
+        if function is None and _is_ours(ours):
+            function = ours
+        _settrace(function)
 
-    def _format_arguments(self, frame: FrameType, code: CodeType) -> str:
-        count = code.co_argcount + code.co_kwonlyargcount
-        count += bool(code.co_flags & inspect.CO_VARARGS)
-        count += bool(code.co_flags & inspect.CO_VARKEYWORDS)
-        arguments = []
-        for name in code.co_varnames[:count]:
-            if name in frame.f_locals and name not in ("self", "cls"):
-                arguments.append(f"{name}={self._untraced_repr(frame.f_locals[name])}")
-        text = ", ".join(arguments)
-        if len(text) > MAX_ARGUMENTS:
-            text = text[: MAX_ARGUMENTS - 1] + "…"
-        return text
+    sys.gettrace, sys.settrace = gettrace, settrace
 
-    def _untraced_repr(self, value: object) -> str:
-        """Return `short_repr(value)`; the code that it runs is not part of the test."""
-        sys.settrace(None)
-        try:
-            return short_repr(value)
-        finally:
-            sys.settrace(self._trace_call)
+
+def _is_ours(trace: TraceFunction | None) -> bool:
+    return isinstance(getattr(trace, "__self__", None), Tracer)
+
+
+def add_lines(lines: LineSets, more: Mapping[str, Iterable[int]]) -> None:
+    """Add `more` lines to `lines`."""
+    for file, numbers in more.items():
+        lines.setdefault(file, set()).update(numbers)
+
+
+def unite(traces: Iterable[LineSets]) -> LineSets:
+    """Return all lines of several traces."""
+    united: LineSets = {}
+    for lines in traces:
+        add_lines(united, lines)
+    return united
 
 
 class TracedEnvironment:
@@ -256,7 +230,7 @@ def trace_process(environment: Mapping[str, str]) -> None:
 
     tracer = Tracer(is_traced, functions_only=True)
     atexit.register(write_lines)
-    tracer.start(values=False)
+    tracer.start()
 
 
 def read_processes(folder: Path) -> Iterator[tuple[str, frozenset[int]]]:

@@ -48,6 +48,7 @@ class Settings:
     threads: int = 0
     gpu_layers: str = "auto"
     cache: str = "on"
+    explain_timeout: float = 60.0
     causes: int = 20
     replay: bool = True
     replay_timeout: float = 20.0
@@ -266,6 +267,9 @@ SCHEMA: Mapping[str, Key] = {
         "or auto (as many as fit)",
     ),
     "cache": Key(_cache, "on, off or the absolute path of a folder", _refuse_cache),
+    "explain_timeout": Key(
+        _seconds(1), "maximum seconds for explaining, all other limits included"
+    ),
     "causes": Key(_whole(0, 1000), "maximum number of causes sent to the model per run"),
     "replay": Key(_switch, "run failing tests and their neighbours again to trace them"),
     "replay_timeout": Key(_seconds(1, 3600), "maximum seconds for running tests again"),

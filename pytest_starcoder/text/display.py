@@ -14,6 +14,9 @@ _ESCAPE = re.compile(
 _JOINERS = "\u200c\u200d"
 """Format characters that change how letters and emoji look, not their direction."""
 
+_WORD_END = re.compile(r"(?<=\S)[\s,;&<>(){}\[\]\"']")
+"""Characters at which a text may be cut."""
+
 _NUMBER = re.compile(r"([^0-9]*)([0-9]*)")
 
 
@@ -44,6 +47,18 @@ def one_line(text: str, limit: int = 300) -> str:
     if len(line) <= limit and start == text:
         return line
     return line[: limit - 1].rstrip() + "…"
+
+
+def cut_between_words(text: str, limit: int) -> str:
+    """Return text on one line as `one_line` does, cut where no part of a word remains.
+
+    A part of a secret would not be recognized as one.
+    """
+    line = one_line(text, limit + 1)
+    if len(line) <= limit:
+        return line
+    ends = [match.start() for match in _WORD_END.finditer(line[: limit - 1])]
+    return line[: ends[-1] if ends else 0].rstrip() + "…"
 
 
 def counted(number: int, noun: str) -> str:

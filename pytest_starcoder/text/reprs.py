@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import reprlib
+from typing import Any
 
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.tables import MAX_ROWS, frame_items, index_items, table_kind
 
 MAX_REPR = 240
 """Characters of a representation."""
 
-ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}|(?<=[\w']) id='\d{6,}'(?=[ >])")
 """An object's address in memory: it differs in every run, and would in every prompt."""
 
 
@@ -50,6 +52,24 @@ class _Repr(reprlib.Repr):
             return text
         half = self.maxother // 2
         return f"{text[:half]}...{text[-half:]}"
+
+    # Their own representations are tables of several lines, which make no sense on one.
+
+    def repr_DataFrame(self, x: Any, level: int) -> str:
+        if table_kind(x) != "frame":
+            return self.repr_instance(x, level)
+        return self._call("DataFrame", frame_items(x), x, level)
+
+    def repr_Series(self, x: Any, level: int) -> str:
+        if table_kind(x) != "series":
+            return self.repr_instance(x, level)
+        return self._call("Series", x.iloc[:MAX_ROWS].tolist(), x, level)
+
+    def _call(self, name: str, items: object, table: Any, level: int) -> str:
+        """Return a call that makes a table like this one."""
+        labels = index_items(table)
+        index = f", index={self.repr1(labels, level - 1)}" if labels else ""
+        return f"{name}({self.repr1(items, level - 1)}{index})"
 
 
 def _failed_repr(value: object, exc: BaseException) -> str:

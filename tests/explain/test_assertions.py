@@ -135,7 +135,7 @@ SEEN = {
     "told(0)": "a total is positive",
     "raise AssertionError": "raised AssertionError",
     "raise AssertionError('so it is')": "raised AssertionError: so it is",
-    "unittest.TestCase().assertEqual(total, 4)": "raised AssertionError: 3.0 != 4",
+    "unittest.TestCase().assertEqual(total, 4)": "total is 3.0, the test expects 4",
     "mean([1])": "raised ZeroDivisionError: division by zero",
     "raise KeyError": "raised KeyError",
     "converted('x')": (

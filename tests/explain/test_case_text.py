@@ -29,7 +29,10 @@ def excerpt(path: str, first: int, size: int = 40) -> Excerpt:
     return Excerpt(path, first, f"def f{first}(): {'x' * size}", frozenset((first,)))
 
 
-CALLS = (Call("shop.py", 10, "f10", "xs=[1]", "returned 3.0"),)
+CALLS = (
+    Call("shop.py", 10, "f10", "xs=[0]", "returned 0.0"),
+    Call("shop.py", 10, "f10", "xs=[1]", "returned 3.0", late=True),
+)
 CASE = Case(
     Cause((FAILURE,)),
     Replay(failing=(Outcome("n", "failed", calls=CALLS),)),

@@ -373,3 +373,44 @@ def test_difference_iff_unequal(
     actual, expected = pair
     assert bool(differences("==", actual, expected)) == (actual != expected)
     assert differences("==", actual, copy.deepcopy(actual)) == ()
+
+
+LONG = 300_000
+
+
+def changed(items: list[Any], index: int, item: object) -> list[Any]:
+    return [*items[:index], item, *items[index + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("actual", "item", "sentence"),
+    [
+        (list(range(LONG)), -1, "[200000] is 200000, not -1"),
+        ([{"n": str(n)} for n in range(LONG)], {"n": "x"}, "[200000]['n'] is '200000', not 'x'"),
+    ],
+    ids=["numbers", "dicts"],
+)
+def test_long_lists(actual: list[Any], item: object, sentence: str) -> None:
+    start = time.perf_counter()
+    found = differences("==", actual, changed(actual, 200_000, item))
+    assert found[0] == sentence
+    assert time.perf_counter() - start < 5
+
+
+def test_long_lists_of_different_lengths() -> None:
+    actual = list(range(LONG))
+    assert differences("==", actual[:200_000] + actual[200_001:], actual) == (
+        "299999 items instead of 300000",
+        "missing at [200000]: 200000",
+    )
+
+
+def test_long_dict() -> None:
+    actual = {n: str(n) for n in range(LONG)}
+    assert differences("==", actual, actual | {200_000: "x"})[0] == "[200000] is '200000', not 'x'"
+
+
+def test_sets_of_objects() -> None:
+    Item = dataclasses.make_dataclass("Item", ["name", "number"], frozen=True)
+    actual, expected = {Item("a", 1), Item("b", 2)}, {Item("a", 1), Item("b", 3)}
+    assert differences("==", actual, expected)[2] == "of these two, .number is 2, not 3"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.failures import FAILURE, MemoryBackend, Screen
@@ -76,7 +77,7 @@ class Session:
         settings: Settings | StarcoderError = SETTINGS,
         *,
         fixes: Fixes = NO_FIXES,
-        interrupted: bool = False,
+        **options: Any,
     ) -> None:
         self.screen = Screen(120)
         self.backend = MemoryBackend()
@@ -98,7 +99,7 @@ class Session:
                 History(tmp_path),
                 Conventions(),
                 lambda nodeids: [*nodeids],
-                interrupted,
+                **options,
             ),
             self.screen.section,
             lambda heading: self.screen.writes.append(f"== {heading}\n"),
@@ -210,6 +211,97 @@ def test_correction(
     assert bool(explanation.why) is passes
     if passes:
         assert f"     fix       {correction.passing[0].verdict}" in made.screen.lines
+
+
+# --- many causes ---------------------------------------------------------------------------
+
+
+def causes(number: int) -> list[Failure]:
+    """Return failures of so many causes, the first with the most tests."""
+    failures = []
+    for cause in range(1, number + 1):
+        for test in range(number + 1 - cause):
+            nodeid = f"tests/test_{cause}.py::test_{test}"
+            frames = (replace(FAILURE.frames[0], path=f"tests/test_{cause}.py"),)
+            failures.append(
+                replace(FAILURE, nodeid=nodeid, exception=f"Error{cause}", frames=frames)
+            )
+    return failures
+
+
+def test_more_causes_than_are_shown(session: Callable[..., Session]) -> None:
+    made = session(*causes(12), fixes=Fixes((FIX,), tried=2))
+    report = made.explain()
+    heading = "== StarCoder: 78 failures, 12 causes, the first 10 in full (tiny:1b on Memory)"
+    lines = made.screen.lines
+    assert lines[0] == heading
+    start = lines.index("2 other causes (-v shows all in full):")
+    assert lines[start + 1 : start + 3] == [
+        "11/12 Error11 · tests/test_11.py:2 in test_mean · 2 tests",
+        "12/12 Error12 · tests/test_12.py:2 in test_mean · 1 test",
+    ]
+    assert sum(line.startswith("     seen") for line in lines) == 10
+    assert len(made.backend.prompts) == 10
+    assert [len(each.fixes.passing) for each in report.explanations] == [1] * 10 + [0] * 2
+    reason = "not asked: only the first 10 causes are explained in full (-v: all)"
+    assert [each.note for each in report.explanations[10:]] == [reason] * 2
+    assert report.explanations[11].seen == FAILURE.seen
+
+
+def test_fixes_for_a_report_file(session: Callable[..., Session]) -> None:
+    made = session(*causes(11), fixes=Fixes((FIX,), tried=2), fixes_all=True)
+    report = made.explain()
+    assert all(each.fixes.passing for each in report.explanations)
+    assert made.screen.lines.count(f"     fix       {FIX.verdict}") == 10
+
+
+def test_all_causes_in_full(session: Callable[..., Session]) -> None:
+    made = session(*causes(11), shows_all=True)
+    made.explain()
+    assert made.screen.lines[0] == "== StarCoder: 66 failures, 11 causes (tiny:1b on Memory)"
+    assert len(made.backend.prompts) == 11
+
+
+def test_no_time_left(session: Callable[..., Session]) -> None:
+    made = session(*causes(3), settings=replace(SETTINGS, explain_timeout=0.0))
+    report = made.explain()
+    lines = made.screen.lines
+    start = lines.index("explain_timeout has expired; 2 other causes:")
+    assert lines[start - 3 : start + 3] == [
+        "     why       not asked: no time was left (setting explain_timeout)",
+        "     tests     tests/test_1.py::test_0, tests/test_1.py::test_1, tests/test_1.py::test_2",
+        "     rerun     pytest tests/test_1.py::test_0",
+        "explain_timeout has expired; 2 other causes:",
+        "2/3  Error2 · tests/test_2.py:2 in test_mean · 2 tests",
+        "3/3  Error3 · tests/test_3.py:2 in test_mean · 1 test",
+    ]
+    assert made.backend.prompts == []
+    reason = "not asked: no time was left (setting explain_timeout)"
+    assert [each.note for each in report.explanations] == [reason] * 3
+
+
+def test_other_limits_end_with_the_time(session: Callable[..., Session]) -> None:
+    made = session(settings=replace(SETTINGS, explain_timeout=30.0))
+    made.explain()
+    [search] = made.searches
+    deadline = search.context.deadline
+    assert deadline.setting == "explain_timeout"
+    assert deadline.within(60, "fix_timeout") is deadline
+    assert deadline.within(1, "fix_timeout").setting == "fix_timeout"
+
+
+def test_only_prompts_of_many_causes(session: Callable[..., Session]) -> None:
+    made = session(*causes(11))
+    report = made.explainer.show_prompts()
+    assert len(report.explanations) == 11
+    assert "1 other cause (-v shows all in full):" in made.screen.lines
+    assert not any(line.startswith("----- prompt 11") for line in made.screen.lines)
+
+
+def test_only_breakages_of_many_causes(session: Callable[..., Session]) -> None:
+    made = session(*causes(11))
+    assert len(made.explainer.show_breakages().explanations) == 11
+    assert "11/11 Error11 · tests/test_11.py:2 in test_mean · 1 test" in made.screen.lines
 
 
 def test_messages_about_written_fixes(session: Callable[..., Session]) -> None:

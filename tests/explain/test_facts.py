@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 import time
 import types
@@ -12,33 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.raising import observe, raised_in
 
 from pytest_starcoder.explain.facts import facts
-
-MODULE = "pytest_starcoder"
-"""Name of the module that the failing code believes to be."""
-
-
-def raised_in(path: Path, code: str, **scope: object) -> tuple[BaseException, types.TracebackType]:
-    """What `code` raises, a file of its own, with the last entry of its traceback there."""
-    path.write_text(code, "utf-8")
-    linecache.checkcache(str(path))
-    try:
-        exec(compile(code, str(path), "exec"), {"__name__": MODULE, **scope})
-    except BaseException as exc:  # noqa: BLE001 - that is what is looked at
-        entry, inner = exc.__traceback__, None
-        while entry is not None:
-            inner = entry if entry.tb_frame.f_code.co_filename == str(path) else inner
-            entry = entry.tb_next
-        assert inner is not None
-        return exc, inner
-    raise AssertionError("nothing was raised")
-
-
-def observe(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
-    """The facts on what `code` raises, a file of its own."""
-    exc, entry = raised_in(tmp_path / "code.py", code, **scope)
-    return facts(exc, entry.tb_frame, entry.tb_lineno, entry.tb_lasti)
 
 
 @pytest.mark.parametrize(
@@ -569,3 +544,21 @@ def test_any_failing_line(
             0 < len(sentence) <= 200 and "\n" not in sentence and " at 0x" not in sentence
             for sentence in sentences
         )
+
+
+def test_targets_of_the_last_round(tmp_path: Path) -> None:
+    code = "for text in ('2', ''):\n    copies = int(text)"
+    assert observe(code, tmp_path)[-1] == "with text = ''"
+
+
+def test_target_that_is_read(tmp_path: Path) -> None:
+    code = "total = 1\nfor text in ('2', ''):\n    total += int(text)"
+    assert observe(code, tmp_path)[-1] == "with text = '', total = 3"
+
+
+def test_called_function_is_no_suspect(tmp_path: Path) -> None:
+    code = (
+        "import csv, io\ndef columns(): return ['a']\n"
+        "csv.DictWriter(io.StringIO(), fieldnames=columns(), line_terminator='|')"
+    )
+    assert not any("itself" in sentence for sentence in observe(code, tmp_path))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,16 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
-from pytest_starcoder.explain.replay import MAX_FAILING, Replay, Replayer, count_tests
+from pytest_starcoder.explain.replay import (
+    MAX_CAUSES,
+    MAX_FAILING,
+    MAX_NEIGHBOUR_SECONDS,
+    NEIGHBOURS_SHARE,
+    TEST_OVERHEAD,
+    Replay,
+    Replayer,
+    count_tests,
+)
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
 
@@ -63,7 +75,8 @@ def replay(
     seconds: float = 20.0,
 ) -> list[Replay]:
     launch = Launch(Path("/"), Path("/"))
-    replayer = Replayer(tests, launch, Deadline.after(seconds), run_tests=run)
+    deadline = Deadline.after(seconds, "replay_timeout")
+    replayer = Replayer(tests, launch, deadline, run_tests=run)
     return replayer.replay(group_failures(failures), lambda _path: "from shop import f")
 
 
@@ -87,20 +100,39 @@ def test_unsuitable_neighbours(child: Child) -> None:
 
 
 @pytest.mark.parametrize(
-    "test",
-    [finished("test_bad", "failed", 9), finished("test_bad", "failed", allowed=False)],
+    ("test", "statements"),
+    [
+        (
+            finished("test_bad", "failed", 9),
+            ("not rerun: it took 9.0 s, and only 3 s are allowed",),
+        ),
+        (finished("test_bad", "failed", allowed=False), ()),
+    ],
     ids=["slow", "marked"],
 )
-def test_no_replay(child: Child, test: FinishedTest) -> None:
-    assert replay(child, [failure("test_bad")], [test, finished("test_one")]) == [Replay()]
+def test_no_replay(child: Child, test: FinishedTest, statements: tuple[str, ...]) -> None:
+    result = replay(child, [failure("test_bad")], [test, finished("test_one")])
+    assert result == [Replay(statements=statements)]
     assert child.runs == []
 
 
 def test_crashed_worker(child: Child) -> None:
     message = "worker 'gw1' crashed while running 'test_a.py::test_bad'"
     crashed = Failure("test_a.py::test_bad", "call", "failure", message, "")
-    assert replay(child, [crashed], [BAD]) == [Replay()]
+    [result] = replay(child, [crashed], [BAD])
+    assert result.statements == ("not rerun: it would crash this process as well",)
     assert child.runs == []
+
+
+def test_too_many_causes(child: Child) -> None:
+    failures = []
+    for number in range(MAX_CAUSES + 1):
+        frame = Frame("shop.py", number, f"f{number}", 1, "x\n" * 99)
+        nodeid = f"test_a.py::test_bad{number}"
+        failures.append(Failure(nodeid, "call", f"Error{number}", "", "", (frame,)))
+    tests = [finished(f"test_bad{number}", "failed") for number in range(MAX_CAUSES + 1)]
+    *_, last = replay(child, failures, tests)
+    assert last.statements == ("not rerun: only the tests of the first 30 causes are",)
 
 
 def test_many_failing_tests(child: Child) -> None:
@@ -120,6 +152,23 @@ def test_nearest_neighbours_first(child: Child) -> None:
     assert len(child.runs[0]) <= 1 + MAX_NEIGHBOURS
 
 
+def test_neighbours_of_many_causes(child: Child) -> None:
+    tests = []
+    failures = []
+    for cause in range(20):
+        tests.append(finished(f"test_{cause}.py::test_bad", "failed"))
+        for number in range(60):
+            tests.append(finished(f"test_{cause}.py::test_{number}", seconds=0.0))
+        frames = (Frame(f"test_{cause}.py", 3, "f", 1, "x\nx\nx"),)
+        nodeid = f"test_{cause}.py::test_bad"
+        failures.append(replace(failure("test_bad"), nodeid=nodeid, frames=frames))
+    replay(child, failures, tests)
+    neighbours = Counter(test.partition("::")[0] for test in child.runs[0][20:])
+    most = MAX_NEIGHBOUR_SECONDS / TEST_OVERHEAD
+    assert most <= neighbours.total() <= most + 1
+    assert max(neighbours.values()) - min(neighbours.values()) <= 1
+
+
 def test_neighbours_in_other_files(child: Child) -> None:
     replay(child, [failure("test_bad")], [BAD, finished("test_b.py::test_other")])
     assert child.runs[0][1:] == ["test_b.py::test_other"]
@@ -135,7 +184,7 @@ def test_order_of_run_is_irrelevant(child: Child) -> None:
 @pytest.mark.parametrize(
     ("seconds", "reason"),
     [
-        (0.0, "it was still running when replay_timeout expired"),
+        (0.0, "time ran out (setting replay_timeout)"),
         (20.0, "pytest exited before it finished"),
     ],
     ids=["timeout", "end"],
@@ -149,6 +198,58 @@ def test_different_exception() -> None:
     outcome = Outcome("test_a.py::test_bad", "failed", exception="OSError")
     [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
     assert result.statements == ("failed again when rerun, this time with OSError",)
+
+
+def test_skipped_when_rerun() -> None:
+    outcome = Outcome("test_a.py::test_bad", "skipped", message="locked")
+    [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
+    assert result.statements == (
+        "was skipped when rerun (locked), so its failure could not be observed again",
+    )
+
+
+def test_others_of_the_cause() -> None:
+    results = {"test_bad[0]": "failed", "test_bad[1]": "passed", "test_bad[2]": "skipped"}
+    child = Child(lambda test, _tests: results[test.rpartition("::")[2]])
+    tests = [finished(name, "failed") for name in results]
+    [result] = replay(child, list(map(failure, results)), tests)
+    assert result.statements == (
+        "failed again when rerun; 1 other of the same cause passed this time; "
+        "1 other of the same cause was skipped this time",
+    )
+
+
+def test_disturbed_by_tracing() -> None:
+    """It fails as soon as it is run without a trace."""
+
+    def run(_launch: object, tests: Sequence[str], *_: object, **how: Any) -> list[Outcome]:
+        return [Outcome(test, "passed" if "tracing" in how else "failed") for test in tests]
+
+    [result] = replay(run, [failure("test_bad")], [BAD])
+    assert result.statements == (
+        "passed when rerun while its lines were recorded, and failed without that: flaky, or "
+        "dependent on sys.settrace",
+    )
+
+
+def test_time_for_neighbours(child: Child) -> None:
+    others = [finished(f"test_{number}", seconds=1.0) for number in range(4)]
+    replay(child, [failure("test_bad")], [BAD, *others, finished("test_quick")], seconds=9.9)
+    assert len(child.runs[0]) == 3
+    assert "test_a.py::test_quick" in child.runs[0]
+
+
+def test_failing_tests_run_twice() -> None:
+    """Once before their neighbours, and once after them."""
+    traced: list[Any] = []
+
+    def run(_launch: object, tests: Sequence[str], *_: object, **how: Any) -> list[Outcome]:
+        traced.append(how["tracing"])
+        return [Outcome(test, "failed") for test in tests]
+
+    replay(run, [failure("test_bad")], [BAD, finished("test_one")])
+    assert traced[0].twice == {"test_a.py::test_bad"}
+    assert 0 < traced[0].until - time.time() <= 20 * NEIGHBOURS_SHARE
 
 
 def victim_after(*names: str) -> Child:

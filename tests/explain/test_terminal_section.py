@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,26 @@ def test_evidence() -> None:
         "                   return sum(xs) / (len(xs) - 1)",
         "     calls     shop/pricing.py:14 mean",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "3/12 ZeroDivisionError · shop/pricing.py:14 in mean · 1 test"),
+        ({"nodeids": ("a", "b")}, "3/12 ZeroDivisionError · shop/pricing.py:14 in mean · 2 tests"),
+        ({"path": ""}, "3/12 ZeroDivisionError · tests/test_shop.py::test_mean · 1 test"),
+        ({"path": "", "nodeids": ("a", "b")}, "3/12 ZeroDivisionError · call · 2 tests"),
+        (
+            {"function": "m" * 90},
+            f"3/12 ZeroDivisionError · shop/pricing.py:14 in {'m' * 22}… · 1 test",
+        ),
+    ],
+    ids=["one", "several", "no-place", "several-without-place", "too-long"],
+)
+def test_cause_on_a_line(changes: dict[str, Any], line: str) -> None:
+    screen = Screen()
+    screen.section.show_line(3, 12, replace(EXPLANATION, **changes))
+    assert screen.lines == [line]
 
 
 def test_narrow_terminal() -> None:

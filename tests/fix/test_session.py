@@ -18,6 +18,7 @@ from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Explanation
+from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fixes
 from pytest_starcoder.explain.replay import Replay
@@ -96,10 +97,45 @@ def test_no_search(changes: dict[str, Any]) -> None:
     assert find(CASE, FakeLaboratory(MEAN, TESTS), **changes) is NO_FIXES
 
 
+COLLECTED = replace(CASE.cause.first, phase="collect")
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (replace(CASE, blameless="the cause is outside the code"), "the cause is outside the code"),
+        (
+            replace(CASE, breakage=Breakage(only_test=True)),
+            "the code is as it was when the test passed",
+        ),
+        (Case(Cause((COLLECTED,))), "the file could not be collected"),
+        (
+            replace(CASE, replay=Replay(order=("t.py::test_passing", FIRST))),
+            "the test fails only after others",
+        ),
+    ],
+    ids=["blameless", "only-test", "collection", "order"],
+)
+def test_reason_for_no_search(case: Case, reason: str) -> None:
+    laboratory = FakeLaboratory(MEAN, TESTS)
+    assert find(case, laboratory) == Fixes(note=f"not searched for: {reason}")
+    session = FixSession(context_of(laboratory, [case]), laboratory)
+    assert session.try_correction(case, MEAN) is NO_FIXES
+    assert find(case, laboratory, settings=Settings(fix=False)) is NO_FIXES
+    assert not laboratory.tried
+
+
 def test_time_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "SESSION_FACTOR", 0)
     fixes = find(CASE, FakeLaboratory(MEAN, TESTS))
     expected = "not searched for: no time is left for further causes (setting fix_timeout)"
+    assert fixes.note == expected
+
+
+def test_time_of_all_explaining() -> None:
+    laboratory = FakeLaboratory(MEAN, TESTS)
+    fixes = find(CASE, laboratory, deadline=Deadline.after(0.5, "explain_timeout"))
+    expected = "not searched for: no time is left for further causes (setting explain_timeout)"
     assert fixes.note == expected
 
 

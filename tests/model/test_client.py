@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from support.errors import raises_error
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
+from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import (
     BackendError,
     BackendTimeout,
@@ -373,6 +374,16 @@ def test_call_timeout(chosen: Settings) -> None:
             ),
         ):
             client.complete(PROMPT)
+
+
+def test_end_of_other_work(ollama_double: FakeOllama, chosen: Settings) -> None:
+    ollama_double.delay = 0.8
+    with Client.from_settings(chosen) as client:
+        client.end_by(Deadline.after(0.3, "explain_timeout"))
+        with pytest.raises(BackendTimeout) as caught:
+            client.complete(PROMPT)
+    longer = "Give it longer with STARCODER_EXPLAIN_TIMEOUT (seconds)"
+    assert caught.value.hint == f"{longer}, or use a smaller model."
 
 
 def test_session_starts_with_first_question(chosen: Settings) -> None:

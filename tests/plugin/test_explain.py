@@ -100,7 +100,7 @@ KINDS = {
     "unittest": (
         "import unittest\nclass T(unittest.TestCase):\n"
         "  def test_unittest(self): self.assertEqual(1, 2)",
-        "1 != 2",
+        "1, the test expects 2",
     ),
     "recursion": (
         "def again(n): return again(n + 1)\ndef test_recursion(): again(0)",

@@ -29,6 +29,7 @@ VALUES = {
     "threads": ("2", 2),
     "gpu_layers": ("7", "7"),
     "cache": ("off", "off"),
+    "explain_timeout": ("9", 9.0),
     "causes": ("3", 3),
     "replay": ("off", False),
     "replay_timeout": ("6", 6.0),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
@@ -16,11 +16,11 @@ from support.processes import still_alive
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner import rerun as module
+from pytest_starcoder.runner.call_log import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Call, ExecutedLines, Outcome
 from pytest_starcoder.runner.rerun import rerun, select_outcomes
 from pytest_starcoder.runner.rerun_job import Tracing
-from pytest_starcoder.runner.trace import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.source import project as projects
 
 STRICT_INI = """
@@ -49,12 +49,19 @@ class Project:
         seconds: float = 60,
         variables: Mapping[str, str] | None = None,
         warn: Callable[[str], object] = lambda _: None,
+        twice: Collection[str] = (),
+        until: float = 0.0,
     ) -> list[Outcome]:
         environment = {**os.environ, **(variables or {})}
         launch = Launch(self.root, self.root, self.root / "pytest.ini", environment=environment)
         tests = [f"test_it.py::{name}" for name in names]
         deadline = Deadline.after(seconds)
-        tracing = Tracing(lines=frozenset(tests), calls=frozenset(tests))
+        tracing = Tracing(
+            lines=frozenset(tests),
+            calls=frozenset(tests),
+            twice=frozenset(f"test_it.py::{name}" for name in twice),
+            until=until,
+        )
         return rerun(launch, tests, deadline, tracing=tracing, warn=warn)
 
 
@@ -94,7 +101,7 @@ def test_fails():
     assert double(2) == 5
 
 def test_raises(): broken("k")
-def test_skips(): pytest.skip()
+def test_skips(): pytest.skip("no tools")
 def test_passes(): pass
 
 @pytest.fixture(scope="module")
@@ -184,7 +191,8 @@ def test_outcomes_in_order(outcomes: dict[str, Outcome]) -> None:
     assert list(outcomes) == NAMES
     failed = {"test_fails", "test_raises", "test_secret"}
     assert {name for name in NAMES if outcomes[name].failed} == failed
-    assert outcomes["test_skips"].outcome == "skipped"
+    skipped = outcomes["test_skips"]
+    assert (skipped.outcome, skipped.exception, skipped.message) == ("skipped", "", "no tools")
     assert outcomes["test_passes"].outcome == "passed"
 
 
@@ -198,12 +206,15 @@ def test_exception(outcomes: dict[str, Outcome]) -> None:
 
 def test_lines(outcomes: dict[str, Outcome]) -> None:
     assert outcomes["test_fails"].lines["shop.py"] == {5, 6}
+    assert outcomes["test_fails"].late_lines["shop.py"] == {5, 6}
+    assert outcomes["test_fails"].entered[-1] == ("shop.py", 4)
     assert 2 in outcomes["test_fails"].imported["shop.py"]
 
 
 def test_calls(outcomes: dict[str, Outcome]) -> None:
     [call] = [call for call in outcomes["test_fails"].calls if call.path == "shop.py"]
-    assert call == Call("shop.py", 4, "double", "x=2", "returned 4")
+    caller = ("test_it.py", 9)
+    assert call == Call("shop.py", 4, "double", "x=2", "returned 4", caller, late=True)
     [broken] = [call for call in outcomes["test_raises"].calls if call.function == "broken"]
     assert broken.outcome == "raised KeyError"
 
@@ -247,6 +258,120 @@ def test_host_is_unchanged(
     assert outcomes["test_changes_process"].outcome == "passed"
     names = {path.name for path in traced.root.iterdir()} - {"__pycache__"}
     assert sorted(names) == files_before
+
+
+# --- tests that run twice ---
+
+LAZY = """
+    CACHE = {}
+
+    def load():
+        if not CACHE:
+            CACHE["a"] = 1
+        return CACHE
+
+    def find(key):
+        return load()[key]
+"""
+
+
+@pytest.fixture
+def lazy(project: Project) -> Project:
+    project.write("lazy.py", LAZY)
+    return project
+
+
+def test_second_run_counts(lazy: Project) -> None:
+    lazy.write("test_it.py", "import lazy\ndef test_a(): assert lazy.find('a') == 2\n")
+    [outcome] = lazy.rerun("test_a", twice=["test_a"])
+    assert outcome.lines["lazy.py"] == {5, 7, 10}
+    assert outcome.only_first["lazy.py"] == {6}
+    assert 6 in outcome.imported["lazy.py"], "it is as little evidence as an import"
+    assert {call.function for call in outcome.calls} == {"test_a", "find", "load"}
+
+
+@pytest.mark.parametrize(
+    "second", ["pass", "raise OSError", "assert 1 == 2"], ids=["passes", "exception", "elsewhere"]
+)
+def test_first_failure_counts(lazy: Project, second: str) -> None:
+    lazy.write(
+        "test_it.py",
+        f"""
+        import lazy
+        def test_a():
+            lazy.find("a")
+            if "b" in lazy.CACHE:
+                {second}
+            else:
+                lazy.CACHE["b"] = 1
+                assert 0
+        """,
+    )
+    [outcome] = lazy.rerun("test_a", twice=["test_a"])
+    assert (outcome.outcome, outcome.message) == ("failed", "assert 0")
+    assert outcome.lines["lazy.py"] == {5, 6, 7, 10}
+    assert outcome.only_first == {}
+
+
+def test_fixtures_of_second_run(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+        LOG = []
+        @pytest.fixture(scope="module")
+        def module():
+            LOG.append("up")
+            yield
+            LOG.append("down")
+        class Test:
+            def test_a(self, module):
+                message = f"{hasattr(self, 'seen')} {LOG}"
+                self.seen = True
+                LOG.append("ran")
+                raise OSError(message)
+            def test_b(self, module): pass
+        """,
+    )
+    outcomes = project.rerun("Test::test_a", "Test::test_b", twice=["Test::test_a"])
+    assert outcomes[0].message == "False ['up', 'ran']"
+    assert outcomes[1].outcome == "passed"
+
+
+def test_neighbours_out_of_time(lazy: Project) -> None:
+    lazy.write(
+        "test_it.py",
+        """
+        import lazy, time
+        def test_a():
+            time.sleep(0.1)
+            assert lazy.find("a") == 2
+        def test_b(): time.sleep(1.5)
+        def test_c(): pass
+        """,
+    )
+    names = "test_a", "test_b", "test_c"
+    outcomes = lazy.rerun(*names, twice=["test_a"], until=time.time() + 0.01)
+    assert [outcome.nodeid for outcome in outcomes] == ["test_it.py::test_a"]
+    assert 6 in outcomes[0].lines["lazy.py"], "there was no time for a second run"
+
+
+def test_teardown_of_failed_test(project: Project) -> None:
+    project.write("shop.py", SHOP)
+    project.write(
+        "test_it.py",
+        """
+        import pytest, shop
+        @pytest.fixture
+        def shown():
+            yield
+            shop.double(2)
+        def test_a(shown): assert 0
+        def test_b(shown): pass
+        """,
+    )
+    failed, passed = project.rerun("test_a", "test_b")
+    assert ("shop.py" in failed.lines, "shop.py" in passed.lines) == (False, True)
 
 
 def test_environment_of_fixtures(project: Project) -> None:

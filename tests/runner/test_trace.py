@@ -1,4 +1,4 @@
-"""Traced lines, arcs and calls, and the files of traced processes."""
+"""Traced lines and arcs, and the files of traced processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import pytest
 
 from pytest_starcoder.runner.outcome import ExecutedLines
 from pytest_starcoder.runner.protocol import encode
-from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes, trace_process
+from pytest_starcoder.runner.trace import (
+    TracedEnvironment,
+    Tracer,
+    hide_traces,
+    read_processes,
+    trace_process,
+)
 
 HERE = __file__
 
@@ -41,14 +47,9 @@ def fails() -> None:
         raise TypeError from None
 
 
-def numbers() -> Iterator[int]:
-    yield 1
-    yield 2
-
-
-def traced(function: Callable[[], object], *, values: bool = False, arcs: bool = False) -> Tracer:
+def traced(function: Callable[[], object], *, arcs: bool = False) -> Tracer:
     tracer = Tracer(lambda filename: filename == HERE, record_arcs=arcs)
-    tracer.start(values=values)
+    tracer.start()
     try:
         function()
     except TypeError:
@@ -80,33 +81,53 @@ def test_arcs_after_exception() -> None:
     assert not [arc for arc in arcs if arc[0] == first + 2], "the exception breaks the flow"
 
 
-def test_calls() -> None:
-    tracer = traced(lambda: branches(numbers()), values=True)
-    by_name = {call.code.co_name: call for call in tracer.calls}
-    assert by_name["branches"].outcome == "returned 2"
-    assert tracer.types[branches.__code__]["total"] == {"int"}
-
-
-def test_raised_exception() -> None:
-    [call] = traced(fails, values=True).calls
-    assert call.outcome == "raised TypeError"
-
-
 def test_no_trace_of_broken_filter() -> None:
     def broken(_filename: str) -> bool:
         raise OSError("null character")
 
     tracer = Tracer(broken)
-    tracer.start(values=False)
+    tracer.start()
     branches([1])
     tracer.stop()
     assert tracer.lines == {}
 
 
 def test_cleared_tracer() -> None:
-    tracer = traced(lambda: branches([1]), values=True)
+    tracer = traced(lambda: branches([1]), arcs=True)
     tracer.clear()
-    assert (tracer.lines, tracer.arcs, tracer.calls, tracer.types) == ({}, {}, [], {})
+    assert (tracer.lines, tracer.arcs) == ({}, {})
+
+
+def test_hidden_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "gettrace", sys.gettrace)  # restored at the end, like the other
+    monkeypatch.setattr(sys, "settrace", sys.settrace)
+    hide_traces(lambda filename: filename == HERE)
+
+    def other(*_: object) -> None: ...
+
+    seen: list[object] = []
+
+    def trace_itself() -> None:
+        seen.append(sys.gettrace())
+        sys.settrace(other)
+        seen.append(sys.gettrace())
+        sys.settrace(None)
+        branches([1])
+
+    tracer = traced(trace_itself)
+    assert seen == [None, other]
+    assert FIRST + 1 in tracer.lines[HERE]
+    assert sys.gettrace() is None
+
+
+def test_other_trace_function_stays() -> None:
+    def other(*_: object) -> None: ...
+
+    tracer = Tracer(lambda filename: filename == HERE)
+    tracer.start()
+    sys.settrace(other)
+    tracer.stop()
+    assert sys.gettrace() is other
 
 
 # --- processes that a test starts ---

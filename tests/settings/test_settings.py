@@ -576,6 +576,7 @@ BAD_VALUES = [
     ("replay_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
     ("undo", "'maybe'", "must be on or off, not 'maybe'"),
     ("undo_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
+    ("explain_timeout", "0", "must be a number from 1 to 86400 (seconds), not 0"),
     ("fix", "'sometimes'", "must be on or off, not 'sometimes'"),
     ("fix_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
     ("fix_suite", "'half'", "must be on or off, not 'half'"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.text.display import counted, one_line, printable
+from pytest_starcoder.text.display import counted, cut_between_words, one_line, printable
 
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates as well
 escapes = st.sampled_from(["\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\x1b", "\r", "\u202e"])
@@ -93,3 +93,9 @@ def test_folded_white_space() -> None:
 
 def test_counted_nouns() -> None:
     assert [counted(number, "cause") for number in (0, 1, 2)] == ["0 causes", "1 cause", "2 causes"]
+
+
+def test_cut_between_words() -> None:
+    assert cut_between_words("short", 5) == "short"
+    assert cut_between_words('{"name": "secret", "x": 1}', 14) == '{"name":…'
+    assert cut_between_words("a" * 100, 10) == "…"

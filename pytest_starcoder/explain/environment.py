@@ -1,0 +1,386 @@
+"""Tells faults of the environment from faults of the code: a missing file, service or package.
+
+A failure counts as one of the environment only if evidence beside the exception says so, such as
+a deleted file that git tracks. In doubt, only what was observed is said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+
+from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.expectations import documented_result
+from pytest_starcoder.explain.failure import Cause, Failure, Missing
+from pytest_starcoder.explain.missing_files import MissingFiles
+from pytest_starcoder.explain.missing_modules import MissingModules
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
+
+OUTSIDE = "the cause is outside the code"
+"""Reason not to search for a fix."""
+
+DOCUMENTED = "the code does what its docstring shows"
+COMMITTED = "the code is as committed, and only the test has changed"
+
+NO_FIXTURE = "the test cannot start without its fixture"
+"""Reason not to search for a fix where the test may be at fault."""
+
+MAX_FILES = 80
+"""Maximum number of files in which a name or an address is looked for."""
+
+SIMILAR = 0.85
+"""Similarity, as difflib computes it, from which one name may be a misspelling of another."""
+
+MIN_FREE = 1_000_000
+"""Number of free bytes below which a disk is full."""
+
+SERVICES = {
+    "25": "SMTP",
+    "389": "LDAP",
+    "1433": "SQL Server",
+    "1521": "Oracle",
+    "3306": "MySQL",
+    "4222": "NATS",
+    "5432": "PostgreSQL",
+    "5672": "RabbitMQ",
+    "6379": "Redis",
+    "8086": "InfluxDB",
+    "9042": "Cassandra",
+    "9092": "Kafka",
+    "9200": "Elasticsearch",
+    "11211": "memcached",
+    "11434": "Ollama",
+    "27017": "MongoDB",
+}
+"""Services by their default ports."""
+
+PURPOSE = re.compile(
+    r"missing|absent|not_?exist|nonexist|exists|unset|not_set|without|refus|unreach|offline"
+    r"|unavail|not_avail|fallback|fall_back|default|optional|retry|retries|denied|forbid"
+    r"|permission|error|fail|invalid|broken|time_?out|skip|empty|except|raises|unknown|lazy"
+    r"|(^|_)(no|not|non|down|bad|only|if)(_|$)",
+    re.IGNORECASE,
+)
+"""Words in the name of a test that may expect the environment to lack something."""
+
+UNSETTING = re.compile(r"\bdelenv\b|clear\s*=\s*True|environ\.(pop|clear)|del os\.environ")
+
+SETTING = re.compile(r"""(?:setenv\(|environ\[|putenv\(|environ\.setdefault\()\s*["'](\w+)["']""")
+
+SERVING = re.compile(
+    r"\blisten\(|\.bind\(|start_server|create_server|HTTPServer|TCPServer|serve_forever"
+    r"|uvicorn|live_server|httpserver|runserver|app\.run\(|Popen|Thread\("
+)
+"""Code that starts a server: whether it listens is then a matter of the code."""
+
+LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+
+CONFIGURATION = (".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".conf")
+
+Changed = Mapping[str, Collection[int]]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A sentence on what is missing, or an empty one; `is_outside`: the code is not at fault."""
+
+    fact: str = ""
+    is_outside: bool = False
+
+
+NOTHING = Diagnosis()
+
+
+class Environment:
+    """Judges the failures of one session; `conventions` tell its tests from other code."""
+
+    def __init__(
+        self,
+        launch: Launch,
+        sources: SourceFiles,
+        conventions: Conventions,
+        history: History,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self._launch = launch
+        self._sources = sources
+        self._conventions = conventions
+        self._history = history
+        self._free_bytes = free_bytes
+        self._files = MissingFiles(launch.project, History(launch.project.repository))
+        self._modules = MissingModules(launch.project)
+
+    def judge(self, case: Case) -> Case:
+        """Return the case with what is missing as its first fact.
+
+        If that is the cause, no line is a suspect and no fix is to be searched for.
+        """
+        missing = case.cause.first.missing
+        if missing is None:
+            return self._judge_test(case)
+        diagnosis = self.diagnose(case, missing)
+        if not diagnosis.fact:
+            return case
+        case = replace(case, cause=_with_fact(case.cause, diagnosis.fact))
+        if not diagnosis.is_outside or not _allows(case):
+            return case
+        reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
+        return replace(case, suspects=(), blameless=reason)
+
+    def _judge_test(self, case: Case) -> Case:
+        """Return the case with a fact that speaks for the code and against the test, if any."""
+        if case.breakage.pieces or case.cause.first.phase != "call":
+            return case
+        documented = documented_result(case, self._sources)
+        if documented:
+            cause = _with_fact(case.cause, documented)
+            case = replace(case, cause=cause, blameless=DOCUMENTED)
+        committed = "" if case.breakage.note else self._only_test_changed(case)
+        if committed:
+            cause = _with_fact(case.cause, committed)
+            case = replace(case, cause=cause, blameless=COMMITTED, changed=())
+        return case
+
+    def _only_test_changed(self, case: Case) -> str:
+        """Return a sentence if of all files only that of the test has changed, in the test."""
+        path, definition = _definition_of_test(case.cause.first)
+        changed = self._changed
+        if set(changed) != {path} or not case.scores:
+            return ""
+        # A test that is new may well have found a fault.
+        executed = {number for file, number in case.scores if file == path}
+        if not executed.intersection(changed[path]) or definition in changed[path]:
+            return ""
+        return f"only {path} has changed since the last commit; the code is as committed"
+
+    def diagnose(self, case: Case, missing: Missing) -> Diagnosis:
+        """Return what is known of something that is missing."""
+        match missing.kind:
+            case "file":
+                return self._file(case, missing)
+            case "permission":
+                return self._permission(case, missing)
+            case "disk":
+                return self._disk(missing)
+            case "variable":
+                return self._variable(case, missing)
+            case "address" | "network":
+                return self._address(case, missing)
+            case "host":
+                return self._host(case, missing)
+            case "locale":
+                fact = f"the locale {missing.name} is not installed on this machine"
+                is_given = self._is_given(case, missing.name)
+                return Diagnosis(fact, is_given and not self._is_doubtful(case))
+            case "plugin":
+                fact = self._modules.plugin()
+                return Diagnosis(fact, bool(fact))
+            case "program":
+                return self._program(case, missing)
+            case "port":
+                return Diagnosis(f"port {missing.name} is in use by {missing.detail}", True)
+            case "fixture":
+                return Diagnosis(self._modules.fixture(missing), True)
+            case "module":
+                return Diagnosis(*self._modules.module(missing.name))
+            case "name":
+                if not case.breakage.pieces:  # which show more
+                    return Diagnosis(self._modules.removed_name(missing, self._history))
+        return NOTHING
+
+    # --- kinds -----------------------------------------------------------------------------
+
+    def _file(self, case: Case, missing: Missing) -> Diagnosis:
+        deleted = self._files.deleted(missing.detail)
+        if deleted:
+            return Diagnosis(deleted, True)
+        if self._is_doubtful(case) or not self._is_given(case, missing.name):
+            return NOTHING
+        fact = self._files.unavailable(missing.detail)
+        return Diagnosis(fact, bool(fact))
+
+    def _permission(self, case: Case, missing: Missing) -> Diagnosis:
+        fact = self._files.forbidden(missing.detail)
+        if not fact or self._is_doubtful(case) or not self._is_given(case, missing.name):
+            return NOTHING
+        changes_modes = any("chmod" in self._sources(path) for path in self._test_files(case))
+        return Diagnosis(fact, not changes_modes)
+
+    def _disk(self, missing: Missing) -> Diagnosis:
+        folder = Path(missing.detail)
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        # A write does not say to which file.
+        folders = [folder] if missing.name else [self._launch.root, Path(tempfile.gettempdir())]
+        for each in folders:
+            with contextlib.suppress(OSError):
+                if self._free_bytes(each) < MIN_FREE:
+                    return Diagnosis(f"the disk of {each} is full", True)
+        return NOTHING
+
+    def _variable(self, case: Case, missing: Missing) -> Diagnosis:
+        name = missing.name
+        if name in self._variables:
+            return Diagnosis(f"the environment variable {name} was set when pytest started")
+        fact = f"the environment variable {name} is not set"
+        example = self._example_of(name)
+        if example:
+            fact += f"; {example} has it"
+        texts = [self._sources(path) for path in self._test_files(case)]
+        unset = any(map(UNSETTING.search, texts))
+        set_names = [each for text in texts for each in SETTING.findall(text)]
+        is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
+        # A test that sets the variable itself relies on code that reads it later.
+        is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
+        return Diagnosis(fact, not is_doubtful)
+
+    def _address(self, case: Case, missing: Missing) -> Diagnosis:
+        host, port = missing.name, missing.detail
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        fact = f"{address} refused the connection"
+        if missing.kind == "network":
+            fact = f"{address} cannot be reached from here"
+        service = SERVICES.get(port, "")
+        if service:
+            fact += f" ({port} is the default port of {service})"
+        is_known = bool(service) or self._is_given(case, port) or port in ("80", "443")
+        is_named = host in LOCAL or self._is_given(case, host)
+        serves = any(SERVING.search(self._sources(path)) for path in self._files_of(case))
+        return Diagnosis(fact, is_known and is_named and not serves and not self._is_doubtful(case))
+
+    def _host(self, case: Case, missing: Missing) -> Diagnosis:
+        name = missing.name
+        if not re.fullmatch(r"[\w.-]+", name):
+            return NOTHING
+        is_doubtful = name.endswith(".invalid") or self._is_doubtful(case)
+        is_given = self._is_given(case, name)
+        return Diagnosis(f"the host name {name} does not resolve", is_given and not is_doubtful)
+
+    def _program(self, case: Case, missing: Missing) -> Diagnosis:
+        name = missing.name
+        if not re.fullmatch(r"[\w.+-]+", name):
+            return NOTHING
+        if shutil.which(name, path=self._variables.get("PATH")):
+            return NOTHING
+        is_doubtful = PURPOSE.search(name) or self._is_doubtful(case)
+        is_given = self._is_given(case, name)
+        return Diagnosis(f"the program {name} is not on PATH", is_given and not is_doubtful)
+
+    # --- evidence --------------------------------------------------------------------------
+
+    @property
+    def _variables(self) -> Mapping[str, str]:
+        """The environment variables before any test could change them."""
+        return self._launch.environment or os.environ
+
+    def _is_doubtful(self, case: Case) -> bool:
+        """Return whether the test may want something to be missing, or the code has changed."""
+        failure = case.cause.first
+        _, _, name = failure.nodeid.partition("::")
+        if PURPOSE.search(name.partition("[")[0]) or "raises(" in _test_source(failure):
+            return True
+        return self._runs_changed_code(case)
+
+    def _runs_changed_code(self, case: Case) -> bool:
+        """Return whether code that runs is not committed, unless undoing it makes no difference."""
+        if case.breakage.note and case.breakage.total:
+            return False
+        for path, number in case.scores:
+            is_test = path in self._conventions.files
+            if not is_test and number in self._changed.get(path, ()):
+                return True
+        return False
+
+    @cached_property
+    def _changed(self) -> Changed:
+        return self._history.changed_lines(untracked=True)
+
+    def _is_given(self, case: Case, text: str) -> bool:
+        """Return whether a name stands in code, in the configuration or in the environment.
+
+        Otherwise the code has built it, and may be wrong.
+        """
+        whole = re.compile(rf"(?<![\w.-]){re.escape(text)}(?![\w-])")
+        if any(whole.search(self._sources(path)) for path in self._files_of(case)):
+            return True
+        if any(whole.search(value) for value in self._variables.values()):
+            return True
+        return any(whole.search(content) for content in self._configuration)
+
+    def _files_of(self, case: Case) -> list[str]:
+        """Return the files of the tests and of the code that runs in a case."""
+        paths = dict.fromkeys(self._test_files(case))
+        paths |= dict.fromkeys(frame.path for frame in case.cause.first.frames)
+        paths |= dict.fromkeys(path for path, _ in case.scores)
+        for outcome in case.replay.failing[:1]:
+            # The files of other tests were collected with it.
+            imported = [path for path in outcome.imported if path not in self._conventions.files]
+            paths |= dict.fromkeys(imported)
+        return list(paths)[:MAX_FILES]
+
+    def _test_files(self, case: Case) -> Iterator[str]:
+        """Yield the test's file and the conftest files."""
+        for frame in case.cause.first.frames[:1]:
+            yield frame.path
+        for path in sorted(self._conventions.files):
+            if path.endswith("conftest.py"):
+                yield path
+
+    @cached_property
+    def _configuration(self) -> list[str]:
+        """The texts of configuration files at the top of the project."""
+        texts = []
+        for folder in dict.fromkeys((self._launch.root, self._launch.project.repository)):
+            for file in sorted(folder.iterdir()):
+                if file.suffix in CONFIGURATION or file.name.startswith(".env"):
+                    texts.append(self._sources(self._launch.project.path_of(str(file))))
+        return texts
+
+    def _example_of(self, name: str) -> str:
+        """Return the file in which a variable is set, for programs that read such files."""
+        line = re.compile(rf"^(export )?{re.escape(name)}\s*=", re.MULTILINE)
+        for file in sorted(self._launch.root.glob(".env*")):
+            if line.search(self._sources(file.name)):
+                return file.name
+        return ""
+
+
+def _allows(case: Case) -> bool:
+    """Return whether undoing changes leaves room for a cause outside the code."""
+    for piece in case.breakage.pieces:
+        is_deleted_data = piece.whole and piece.is_deletion and not piece.path.endswith(".py")
+        if not is_deleted_data:
+            return False
+    return True
+
+
+def _test_source(failure: Failure) -> str:
+    return failure.frames[0].source if failure.frames else ""
+
+
+def _definition_of_test(failure: Failure) -> tuple[str, int]:
+    """Return the file and the line of the test's `def`, which comes after its decorators."""
+    if not failure.frames:
+        return "", 0
+    frame = failure.frames[0]
+    lines = frame.source.split("\n")
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return frame.path, frame.first_line + index
+    return frame.path, frame.first_line
+
+
+def _with_fact(cause: Cause, fact: str) -> Cause:
+    first = replace(cause.first, facts=(fact, *cause.first.facts))
+    return replace(cause, failures=(first, *cause.failures[1:]))

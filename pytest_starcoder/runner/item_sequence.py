@@ -1,0 +1,73 @@
+"""Runs the tests of a re-run one after the other, and some of them twice."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_starcoder.runner.item_runner import fresh_instance
+from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.runner.rerun_job import Tracing
+from pytest_starcoder.runner.selection import ItemProtocol
+
+
+class ItemSequence:
+    """Runs items of a session as pytest would, with the fixtures that they share."""
+
+    def __init__(self, session: pytest.Session, protocol: ItemProtocol) -> None:
+        self._session = session
+        self._protocol = protocol
+        self._following: pytest.Item | None = None
+
+    def run(self, tracing: Tracing, outcomes: Mapping[str, Outcome]) -> None:
+        """Run all items, and once more those of `tracing.twice` that failed.
+
+        `outcomes` of those tests are added by the caller, whose hooks see every run.
+        """
+        items = self._session.items
+        twice = [item for item in items if item.nodeid in tracing.twice]
+        seconds = 0.0
+        for item, following in zip(items, [*items[1:], *twice[:1], None], strict=False):
+            is_twice = item.nodeid in tracing.twice
+            if not is_twice and _is_late(tracing.until, seconds):
+                continue
+            started = time.time()
+            self._run(item, following)
+            if is_twice:
+                seconds += time.time() - started
+        failed = []
+        for item in twice:
+            outcome = outcomes.get(item.nodeid)
+            if outcome is not None and outcome.failed:
+                failed.append(item)
+        for item, following in zip(failed, [*failed[1:], None], strict=True):
+            if _is_late(tracing.until):
+                break
+            self._run(item, following)
+        self._tear_down(None)
+
+    def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
+        self._tear_down(item)
+        is_method = getattr(item, "cls", None) is not None
+        with fresh_instance(item) if is_method else contextlib.nullcontext():
+            self._protocol.run(item, following)
+        self._following = following
+        if self._session.shouldstop:
+            raise self._session.Interrupted(self._session.shouldstop)
+
+    def _tear_down(self, following: pytest.Item | None) -> None:
+        """Tear down what the test to run next does not share, if another one was expected."""
+        if self._following is not None and self._following is not following:
+            state: Any = self._session._setupstate
+            with contextlib.suppress(Exception):
+                state.teardown_exact(following)
+            self._following = None
+
+
+def _is_late(until: float, seconds: float = 0.0) -> bool:
+    """Return whether something that takes `seconds` can no longer end by `until`, if not 0."""
+    return 0 < until < time.time() + seconds
