@@ -16,25 +16,22 @@ from pytest_starcoder.explain.causes import cause_order, group_causes
 from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.excerpt import (
     CHANGE_ROOM,
-    NARROW_ROOM,
     Excerpt,
-    Room,
-    choose_room,
+    choose_excerpts,
     select_excerpts,
 )
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.explain.replay import Replay, with_order
-from pytest_starcoder.explain.suspicion import (
+from pytest_starcoder.explain.line_features import (
+    Execution,
     Line,
-    Ranking,
+    Statement,
     failure_words,
-    ochiai,
-    rank_lines,
-    relevant_lines,
-    with_definitions,
+    statement_around,
 )
+from pytest_starcoder.explain.suspicion import Ranking, ochiai, rank_lines, with_definitions
 from pytest_starcoder.explain.unmet_expectations import block_of
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
@@ -51,9 +48,6 @@ MAX_SUSPECTS = 10
 
 MAX_RETURNED = 2
 """Maximum number of calls on the failing line whose results are reported."""
-
-MAX_RELATED = 60
-"""Maximum number of lines that are considered because they share words with the failing test."""
 
 MAX_IMPORTED = 60
 """Maximum number of files whose import-time lines are ranked."""
@@ -179,8 +173,7 @@ def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFile
 
 
 def _code_around(lines: Sequence[Line], sources: SourceFiles) -> tuple[Excerpt, ...]:
-    scores = dict.fromkeys(lines, 1.0)
-    return tuple(select_excerpts(lines, scores, sources, room=CHANGE_ROOM))
+    return tuple(select_excerpts(lines, sources, CHANGE_ROOM))
 
 
 def _join_causes(causes: Sequence[Cause]) -> Cause:
@@ -257,21 +250,22 @@ class _CaseBuilder:
         failure = cause.first
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
-        ranking = self._rank(failure, scores, imported, shared)
-        executed = [line for line in ranking.lines if line in scores]
+        execution = Execution(
+            scores, failing, passing, imported, self._recency(scores), dict(shared)
+        )
+        ranking = self._rank(failure, execution)
         suspects = []
-        for line in self._suspicious_lines(executed):
-            suspects.append(self._suspect(line, scores[line], len(passing)))
+        for line in self._suspicious_lines(ranking):
+            suspects.append(self._suspect(line, scores.get(line, 0.0), len(passing)))
         statements = (*replay.statements, *self._returned_values(failure, failing[0]))
         replay = dataclasses.replace(replay, statements=statements)
-        room = choose_room(failure.exception, ranking.lines, scores)
         return Case(
             cause,
             replay,
             ranking.lines,
             scores,
             tuple(suspects),
-            self._excerpts(ranking, scores, room),
+            self._excerpts(failure, ranking),
             changed=self._changes.changed_lines(scores),
         )
 
@@ -279,32 +273,27 @@ class _CaseBuilder:
         self, cause: Cause, replay: Replay, shared: Mapping[Line, float]
     ) -> Case:
         """Return a case that ranks the lines of the functions on the traceback."""
-        scores = _traceback_scores(cause.first)
-        ranking = self._rank(cause.first, scores, (), shared)
+        failure = cause.first
+        scores = _traceback_scores(failure)
+        execution = Execution(scores, recency=self._recency(scores), shared=dict(shared))
+        ranking = self._rank(failure, execution)
         return Case(
             cause,
             replay,
             ranking.lines,
             scores,
-            excerpts=self._excerpts(ranking, scores, NARROW_ROOM),
+            excerpts=self._excerpts(failure, ranking),
             changed=self._changes.changed_lines(scores),
         )
 
-    def _rank(
-        self,
-        failure: Failure,
-        scores: Mapping[Line, float],
-        imported: Collection[Line],
-        shared: Mapping[Line, float],
-    ) -> Ranking:
-        recency = self._changes.recency(self._paths_by_score(scores))
-        return rank_lines(failure, scores, self._sources, recency, self._is_test, imported, shared)
+    def _rank(self, failure: Failure, execution: Execution) -> Ranking:
+        return rank_lines(failure, execution, self._sources, self._test_files, self._is_test)
 
-    def _excerpts(
-        self, ranking: Ranking, scores: Mapping[Line, float], room: Room
-    ) -> tuple[Excerpt, ...]:
-        related = relevant_lines(ranking, scores, self._sources, MAX_RELATED)
-        return tuple(select_excerpts(ranking.lines, scores, self._sources, related, room))
+    def _recency(self, scores: Mapping[Line, float]) -> dict[Line, float]:
+        return self._changes.recency(self._paths_by_score(scores))
+
+    def _excerpts(self, failure: Failure, ranking: Ranking) -> tuple[Excerpt, ...]:
+        return tuple(choose_excerpts(failure, ranking, self._sources))
 
     def _expand(self, outcome: Outcome) -> Outcome:
         """Add definitions to an outcome, once per test: causes share neighbour tests."""
@@ -323,16 +312,18 @@ class _CaseBuilder:
         path, number = line
         return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
-    def _suspicious_lines(self, lines: Sequence[Line]) -> list[Line]:
-        """Return the first lines that can be wrong, if possible none of them an assertion."""
+    def _suspicious_lines(self, ranking: Ranking) -> list[Line]:
+        """Return one line of each statement that can be wrong, if possible no assertions."""
         # A line such as `else:` runs, but cannot be wrong.
-        weighty = [line for line in lines if self._has_weight(line)]
+        weighty: dict[Statement, Line] = {}
+        for line in filter(self._has_weight, ranking.lines):
+            weighty.setdefault(statement_around(*line, self._sources), line)
         # Lazily, because finding checks parses each file again.
-        suspects = (line for line in weighty if not self._is_check(line))
+        suspects = (line for line in weighty.values() if not self._is_check(line))
         first = list(islice(suspects, MAX_SUSPECTS))
         if first:
             return first
-        return (weighty or list(lines))[:MAX_SUSPECTS]
+        return (list(weighty.values()) or list(ranking.lines))[:MAX_SUSPECTS]
 
     def _has_weight(self, line: Line) -> bool:
         path, number = line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from pytest_starcoder.explain.suspicion import Line
+from pytest_starcoder.explain.line_features import Line
 from pytest_starcoder.source.git.history import History, LineOrigin
 from pytest_starcoder.text.display import counted
 

@@ -6,10 +6,12 @@ Long functions are shown without the lines that the failing test did not execute
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from pytest_starcoder.explain.suspicion import Line
+from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.explain.line_features import Line
+from pytest_starcoder.explain.suspicion import Ranking
 from pytest_starcoder.source.functions import Function, definition_lines, lines_of
 from pytest_starcoder.source.lines import has_code, indentation, split, statement_at
 from pytest_starcoder.source.sources import SourceFiles
@@ -18,37 +20,27 @@ from pytest_starcoder.source.syntax import syntax_tree
 MAX_WIDTH = 200
 """Maximum number of characters of one line."""
 
-MAX_PRIME_LINES = 4
-"""Maximum number of lines with the highest score for which a failed assertion gets more room."""
-
-
 @dataclass(frozen=True)
 class Room:
-    """Limits on the code that is shown, in characters.
+    """Limits on the code that is shown.
 
-    Lines are added up to `minimum`, and up to `maximum` if their score is at least `ratio` of the
-    best one. Lines that share words with the test get `related` characters more. Functions of up
-    to `function` lines are shown in full.
+    `characters` are those of all code together. Functions of up to `function` lines are shown
+    in full, of longer ones each statement with `around` lines before and after it.
     """
 
-    minimum: int
-    ratio: float
-    maximum: int
-    related: int
-    function: int = 8
+    characters: int
+    function: int
+    around: int = 0
 
 
-NARROW_ROOM = Room(900, 0.9, 1100, 250)
-
-WIDE_ROOM = Room(4500, 0.3, 4800, 500)
-"""Room for a failed assertion if few lines have the highest score.
-
-On the seeded edits of benchmarks/ranking.py, half of those lines were a consequence of the fault.
-"""
-
-
-CHANGE_ROOM = Room(1200, 0.9, 1500, 0, function=16)
+CHANGE_ROOM = Room(1200, function=16)
 """Room for the code around a change that is known to matter."""
+
+SUSPECT_ROOM = Room(2400, function=20, around=3)
+"""Room for the code around the most suspicious statements."""
+
+MAX_OF_FUNCTION = 8
+"""Maximum number of statements of one function for which code is shown."""
 
 
 @dataclass(frozen=True)
@@ -79,55 +71,61 @@ class Unit:
     classes: tuple[int, ...] = ()
 
 
-def choose_room(exception: str, ranked: Sequence[Line], scores: Mapping[Line, float]) -> Room:
-    """Return how much code to show of a failure."""
-    if exception not in ("AssertionError", "Failed"):
-        return NARROW_ROOM
-    if len(ranked) <= MAX_PRIME_LINES:
-        return WIDE_ROOM
-    score_after = scores.get(ranked[MAX_PRIME_LINES], 0.0)
-    if score_after >= 0.99 * _best_score(ranked, scores):
-        # Many lines tie, so the score alone chooses enough code.
-        return NARROW_ROOM
-    return WIDE_ROOM
-
-
-def select_excerpts(
-    ranked: Sequence[Line],
-    scores: Mapping[Line, float],
-    sources: SourceFiles,
-    related: Sequence[Line] = (),
-    room: Room = NARROW_ROOM,
+def choose_excerpts(
+    failure: Failure, ranking: Ranking, sources: SourceFiles, room: Room = SUSPECT_ROOM
 ) -> list[Excerpt]:
-    """Return the code around the `ranked` lines, and around some of the `related` ones."""
-    threshold = room.ratio * _best_score(ranked, scores)
-    selection = _Selection(sources, room.function)
-    for line in ranked:
-        limit = room.maximum if scores.get(line, 0.0) >= threshold else room.minimum
-        if not selection.add(line, limit):
-            break
-    limit = selection.size + room.related
-    for line in related:
-        if not selection.add(line, limit):
-            break
+    """Return the line that raised with its function, and then the most suspicious functions."""
+    selection = _Selection(sources, room)
+    outside = [frame for frame in failure.frames if _is_ranked(frame.path, ranking)]
+    for frame in outside[-1:]:
+        selection.add((frame.path, frame.line))
+    for lines in _by_function(ranking, sources):
+        for line in lines[:MAX_OF_FUNCTION]:
+            selection.add(line)
     return selection.excerpts()
 
 
-def _best_score(ranked: Sequence[Line], scores: Mapping[Line, float]) -> float:
-    return scores.get(ranked[0], 0.0) if ranked else 0.0
+def _is_ranked(path: str, ranking: Ranking) -> bool:
+    return any(statement.path == path for statement in ranking.statements)
+
+
+def _by_function(ranking: Ranking, sources: SourceFiles) -> list[list[Line]]:
+    """Return the statements of each function, the most suspicious of both first."""
+    chances: dict[object, float] = {}
+    lines: dict[object, list[Line]] = {}
+    for statement, chance in ranking.statements.items():
+        path, first, _ = statement
+        unit = sources.derive(path, _units_by_line).get(first)
+        if unit is None:
+            continue
+        key = path, unit
+        chances[key] = chances.get(key, 0.0) + chance
+        lines.setdefault(key, []).append((path, first))
+    return [lines[key] for key in sorted(lines, key=lambda key: -chances[key])]
+
+
+def select_excerpts(
+    lines: Iterable[Line], sources: SourceFiles, room: Room = SUSPECT_ROOM
+) -> list[Excerpt]:
+    """Return the code around as many lines as there is room for, the first ones first."""
+    selection = _Selection(sources, room)
+    for line in lines:
+        if not selection.add(line):
+            break
+    return selection.excerpts()
 
 
 class _Selection:
     """Lines to show, by unit; `size` is their number of characters."""
 
-    def __init__(self, sources: SourceFiles, short_function: int) -> None:
+    def __init__(self, sources: SourceFiles, room: Room) -> None:
         self._sources = sources
-        self._short_function = short_function
+        self._room = room
         self._lines: dict[tuple[str, Unit], set[int]] = {}
         self.size = 0
 
-    def add(self, line: Line, limit: int) -> bool:
-        """Add a line with its context; return False if the selection would exceed `limit`."""
+    def add(self, line: Line) -> bool:
+        """Add a line with its context; return False if there is no room."""
         path, number = line
         unit = self._sources.derive(path, _units_by_line).get(number)
         if unit is None:
@@ -136,12 +134,12 @@ class _Selection:
         lines = self._lines.get((path, unit), set())
         if number in lines:
             return True
-        added = _context(source, unit, number, self._short_function) - lines
+        added = _context(source, unit, number, self._room) - lines
         size = self.size
         for text in _render(source, unit, added):
             size += len(text) + 1
         # The first line is always shown.
-        if self._lines and size > limit:
+        if self._lines and size > self._room.characters:
             return False
         self.size = size
         self._lines[path, unit] = lines | added
@@ -155,16 +153,17 @@ class _Selection:
         return excerpts
 
 
-def _context(source: str, unit: Unit, line: int, short_function: int) -> set[int]:
-    """Return the lines to show with a line: a short unit, or else its head and the statement."""
+def _context(source: str, unit: Unit, line: int, room: Room) -> set[int]:
+    """Return the lines to show with a line: a short unit, or else its head and those around."""
     lines = set(unit.classes)
-    if unit.last - unit.first < short_function:
+    if unit.last - unit.first < room.function:
         return lines.union(range(unit.first, unit.last + 1))
     # A long statement, such as a table, is shown in part.
     first, last = statement_at(source, line)
     first = max(first, line - 2)
     last = min(last, line + 2)
-    lines.update(range(first, last + 1))
+    lines.update(range(max(unit.first, first - room.around), first))
+    lines.update(range(first, min(unit.last, last + room.around) + 1))
     if unit.body > unit.head:
         lines.add(unit.head)
         if unit.body <= unit.head + 2:  # the head takes at most two lines

@@ -1,58 +1,59 @@
-"""Ranks executed lines by how likely they are to be at fault.
+"""Ranks the statements that a failing test ran by how likely they are to be at fault.
 
-The score is Ochiai's, over lines. Many lines tie because the same tests run them; git, the
-traceback and the code itself break those ties. The weights were tuned on the seeded edits of
-benchmarks/ranking.py.
+The score is a weighted sum of the evidence that `line_features` measures. The weights were fitted
+to the real bugs of benchmarks/real_lines.py; what cannot be measured there has a weight by hand.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-import re
+import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.explain.line_features import (
+    Execution,
+    Features,
+    Line,
+    Statement,
+    find_test_source,
+    measure_features,
+)
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.line_index import index_lines
 from pytest_starcoder.source.sources import SourceFiles
-from pytest_starcoder.source.words import LineWords, word_parts, words_in
+from pytest_starcoder.source.words import words_in
 
-Line = tuple[str, int]
-"""A file, relative to the root, and a 1-based line number."""
-
-PRINTED_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
-"""A traceback entry in the message, perhaps from a process that the test started."""
-
-RAISED_BONUS = 6.0
-"""Bonus of the line that raised; for comparison, an operator adds 2 to its line's weight."""
-
-CALLER_BONUS = 2.0
-"""Bonus of the other lines on the traceback."""
-
-CHANGED_BONUS = 8.0
-"""Bonus of a line with uncommitted changes."""
-
-NONE_BONUS = 12.0
-"""Bonus of a `return` of None if the failure mentions None."""
-
-SHARED_BONUS = 3.0
-"""Bonus of a line that the failing tests of all other causes execute as well."""
-
-TEST_FILE_PENALTY = 6.0
-"""Penalty of a line in the test's file: the fault is more likely in the code under test."""
-
-WORD_FACTOR = 0.5
-"""Weight of the words that a line shares with the failing test; rare words count more."""
-
-MAX_WORDS = 3.0
-"""Maximum number of rare words that count."""
-
-PATH_BONUS = 6.0
-"""Relevance of a word that the path of the file shares with the name of the test."""
+WEIGHTS = Features(
+    spectrum=1.0,
+    only_failing=0.6,
+    passing=-0.8,
+    guards=0.6,
+    at_import=-0.6,
+    raised=0.5,
+    traceback=0.4,
+    file_name=1.2,
+    path_words=1.0,
+    function_name=0.9,
+    own_words=0.4,
+    function_words=0.4,
+    statement_words=0.3,
+    message_words=0.3,
+    weight=0.8,
+    initializer=-0.6,
+    raises=-0.3,
+    condition=0.3,
+    result=0.3,
+    assignment=0.2,
+    long_function=-0.5,
+    module_level=-0.3,
+    test_file=-0.6,
+    changed=4.0,
+    shared=0.5,
+)
+"""How much each kind of evidence counts."""
 
 
 def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line, float]:
@@ -88,166 +89,49 @@ def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
     return replace(outcome, lines=lines)
 
 
-def find_test_source(nodeid: str, sources: SourceFiles) -> str:
-    """Return the source of a test function, followed by the parameters of the test."""
-    path, _, name = nodeid.partition("::")
-    function, _, parameters = name.rpartition("::")[2].partition("[")
-    source = sources.derive(path, _functions_by_name).get(function)
-    if source is None:
-        return parameters
-    return f"{source}\n{parameters}"
-
-
-def _functions_by_name(source: str) -> dict[str, str]:
-    """Return the source of each function of a file; of the first one if a name is repeated."""
-    lines = source.split("\n")
-    texts: dict[str, str] = {}
-    for node in functions(source):
-        body = lines[node.lineno - 1 : node.end_lineno]
-        texts.setdefault(node.name, "\n".join(body))
-    return texts
-
-
 @dataclass(frozen=True)
 class Ranking:
-    """Lines, the most suspicious first, and how much each has in common with the test."""
+    """Statements, the most suspicious first, with the probability that each is at fault.
 
-    lines: tuple[Line, ...]
-    relevance: Mapping[Line, float]
+    `lines` are their lines in that order, `statements` map to probabilities that add up to 1.
+    """
+
+    lines: tuple[Line, ...] = ()
+    statements: Mapping[Statement, float] = field(default_factory=dict)
 
 
 def rank_lines(
     failure: Failure,
-    scores: Mapping[Line, float],
+    execution: Execution,
     sources: SourceFiles,
-    recency: Mapping[Line, float],
+    test_files: Collection[str],
     is_test: Callable[[Line], bool],
-    imported: Collection[Line] = (),
-    shared: Mapping[Line, float] = {},
 ) -> Ranking:
-    """Return the lines of `scores` by suspicion, then the `imported` ones, without lines of tests.
+    """Return the statements that ran by suspicion, without those of tests.
 
-    `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is the share of the
-    other causes that execute a line. Complete ties are sorted by path and line number.
+    Complete ties are sorted by path and line number.
     """
-    lines = [line for line in (*scores, *imported) if not is_test(line)]
-    hints = _Hints(failure, lines, sources, recency, shared)
-
-    def rank(line: Line) -> tuple[bool, float, float, Line]:
-        # Rounded, so that floating-point noise does not break ties.
-        score = round(scores.get(line, 0.0), 6)
-        return line not in scores, -score, -hints.weigh(line), line
-
-    return Ranking(tuple(sorted(lines, key=rank)), hints.relevance)
-
-
-class _Hints:
-    """Evidence that breaks ties between lines with the same score."""
-
-    def __init__(
-        self,
-        failure: Failure,
-        lines: Sequence[Line],
-        sources: SourceFiles,
-        recency: Mapping[Line, float],
-        shared: Mapping[Line, float],
-    ) -> None:
-        self._sources = sources
-        self._recency = recency
-        self._shared = shared
-        self._test_file = failure.nodeid.partition("::")[0]
-        # Later facts are about other values on the line.
-        texts = (failure.message, *failure.facts[:2])
-        self._mentions_none = any("None" in text for text in texts)
-        paths = {path for path, _ in lines}
-        self._traceback_bonus = _traceback_bonus(failure, paths)
-        self.relevance = _relevance(failure, lines, sources)
-        # The relevance of the rarest word, as a unit.
-        self._scale = math.log(len(lines) + 1)
-
-    def weigh(self, line: Line) -> float:
-        path, number = line
-        index = self._sources.derive(path, index_lines)
-        weight = index.weights.get(number, 0.0)
-        weight += self._traceback_bonus.get(line, 0.0)
-        rare_words = self.relevance[line] / self._scale
-        weight += WORD_FACTOR * min(MAX_WORDS, rare_words)
-        weight += SHARED_BONUS * self._shared.get(line, 0.0)
-        weight += CHANGED_BONUS * self._recency.get(line, 0.0)
-        if path == self._test_file:
-            weight -= TEST_FILE_PENALTY
-        if self._mentions_none and number in index.none_returns:
-            weight += NONE_BONUS
-        return weight
+    features = measure_features(failure, execution, sources, test_files, is_test)
+    scores = {statement: weigh(each) for statement, each in features.items()}
+    ranked = sorted(scores, key=lambda statement: (-scores[statement], statement))
+    lines: dict[Line, None] = {}
+    for path, first, last in ranked:
+        for number in range(first, last + 1):
+            if (path, number) in execution.scores or (path, number) in execution.imported:
+                lines[path, number] = None
+    return Ranking(tuple(lines), _probabilities(ranked, scores))
 
 
-def relevant_lines(
-    ranking: Ranking, scores: Mapping[Line, float], sources: SourceFiles, limit: int
-) -> list[Line]:
-    """Return the lines with the most words of the failing test, whatever their rank."""
-
-    def relevance(line: Line) -> float:
-        path, number = line
-        weight = sources.derive(path, index_lines).weights.get(number, 0.0)
-        score = scores.get(line, 0.0)
-        return ranking.relevance[line] + 10 * score + 0.5 * weight
-
-    return heapq.nlargest(limit, ranking.lines, key=relevance)
+def weigh(features: Features) -> float:
+    """Return the score of a statement, rounded so that noise does not break ties."""
+    total: float = sum(map(operator.mul, WEIGHTS, features))
+    return round(total, 6)
 
 
-def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) -> dict[Line, float]:
-    """Return how much each line has in common with the failing test.
-
-    Rare words count more, and those of the test's name twice.
-    """
-    name = word_parts(failure.nodeid.rpartition("::")[2])
-    test_words = failure_words(failure, sources)
-    common: dict[Line, frozenset[str]] = {}
-    counts: Counter[str] = Counter()
-    for path, number in lines:
-        words = sources.derive(path, LineWords).on_line(number) & test_words
-        common[path, number] = words
-        counts.update(words)
-    rarity: dict[str, float] = {}
-    for word, count in counts.items():
-        rarity[word] = math.log(len(lines) / count)
-        if word in name:
-            rarity[word] *= 2
-    bonus = _path_bonus(name, lines)
-    relevance: dict[Line, float] = {}
-    for line, words in common.items():
-        path, _ = line
-        relevance[line] = bonus[path] + sum(map(rarity.__getitem__, words))
-    return relevance
-
-
-def _path_bonus(name: frozenset[str], lines: Sequence[Line]) -> dict[str, float]:
-    """Return the bonus of each file whose path has words of the test's name."""
-    bonus = {}
-    for path in {path for path, _ in lines}:
-        shared = word_parts(path.replace("/", " ")) & name
-        bonus[path] = PATH_BONUS * len(shared)
-    return bonus
-
-
-def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
-    """Return the words in a failing test's name, source and message."""
-    name = failure.nodeid.rpartition("::")[2]
-    source = find_test_source(failure.nodeid, sources)
-    return word_parts(f"{name} {source} {failure.message}")
-
-
-def _traceback_bonus(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
-    """Return the bonus of the lines on the traceback and on tracebacks in the message."""
-    bonus: dict[Line, float] = {}
-    for file, number in PRINTED_FRAME.findall(failure.message):
-        absolute = "/" + file.replace("\\", "/")
-        # The printed path is absolute; `paths` are relative to the root.
-        for path in paths:
-            if absolute.endswith(f"/{path}"):
-                bonus[path, int(number)] = CALLER_BONUS
-    for frame in failure.frames:
-        bonus[frame.path, frame.line] = CALLER_BONUS
-    for frame in failure.frames[-1:]:
-        bonus[frame.path, frame.line] = RAISED_BONUS
-    return bonus
+def _probabilities(
+    ranked: Sequence[Statement], scores: Mapping[Statement, float]
+) -> dict[Statement, float]:
+    best = max(scores.values(), default=0.0)
+    chances = {statement: math.exp(scores[statement] - best) for statement in ranked}
+    total = sum(chances.values())
+    return {statement: chance / total for statement, chance in chances.items()}

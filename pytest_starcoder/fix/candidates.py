@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, find_test_source
+from pytest_starcoder.explain.line_features import Line, find_test_source
 from pytest_starcoder.fix.edit_sites import Places, number_lines
 from pytest_starcoder.source.edits import Observations, enumerate_edits, pair_edits
 from pytest_starcoder.source.edits.edit import Edit

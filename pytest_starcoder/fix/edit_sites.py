@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Failure, Frame
-from pytest_starcoder.explain.suspicion import Line
+from pytest_starcoder.explain.line_features import Line
 from pytest_starcoder.source import checking_code, imports
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit

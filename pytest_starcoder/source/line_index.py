@@ -47,7 +47,8 @@ class LineIndex:
     key of a table that is written over several lines. `names` are used on a line. `signatures`
     are lines of default values and decorators, with the lines of the function's body.
     `statements` has the lines of each statement with several lines. `weights` say how much on a
-    line can be wrong. `none_returns` are the lines that return None.
+    line can be wrong. `none_returns` are the lines that return None. `branches` are the first
+    lines of the branches of each `if`, `for` and `while`, by the line of its head.
     """
 
     definitions: Mapping[str, Set[int]] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class LineIndex:
     statements: Mapping[int, range] = field(default_factory=dict)
     weights: Mapping[int, float] = field(default_factory=dict)
     none_returns: Set[int] = frozenset()
+    branches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def with_definitions(self, executed: Set[int], keys: Collection[str] = ()) -> frozenset[int]:
         """Return whole statements and the definitions that they use, of modules and classes.
@@ -110,6 +112,7 @@ def index_lines(source: str) -> LineIndex:
     names: dict[int, set[str]] = {}
     signatures = []
     none_returns = set()
+    branches = {}
     import_time: list[ast.stmt] = []
     # Walked once for everything: a test run indexes every file that it executes.
     nodes = list(ast.walk(tree))
@@ -123,6 +126,8 @@ def index_lines(source: str) -> LineIndex:
             signatures.append(_signature(node))
         elif isinstance(node, ast.Return) and _returns_none(node):
             none_returns.add(node.lineno)
+        elif isinstance(node, ast.If | ast.For | ast.While):
+            branches[node.lineno] = _first_lines(node.body, node.orelse)
         elif isinstance(node, ast.Module | ast.ClassDef):
             import_time += _import_time_statements(node.body)
     definitions, entries = _index_definitions(import_time)
@@ -134,7 +139,12 @@ def index_lines(source: str) -> LineIndex:
         long_statements(nodes),
         _weigh_lines(tree),
         none_returns,
+        branches,
     )
+
+
+def _first_lines(*branches: list[ast.stmt]) -> tuple[int, ...]:
+    return tuple(branch[0].lineno for branch in branches if branch)
 
 
 def _index_definitions(

@@ -1,0 +1,416 @@
+"""Measures the evidence against each statement that a failing test ran.
+
+Each kind of evidence is a number from 0 to about 3; `suspicion` weighs them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.runner.outcome import Lines, Outcome
+from pytest_starcoder.source.function_names import functions_by_line
+from pytest_starcoder.source.functions import functions
+from pytest_starcoder.source.line_index import LineIndex, index_lines
+from pytest_starcoder.source.lines import line_of
+from pytest_starcoder.source.sources import SourceFiles
+from pytest_starcoder.source.words import LineWords, word_parts
+
+Line = tuple[str, int]
+"""A file, relative to the root, and a 1-based line number."""
+
+PRINTED_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
+"""A traceback entry in the message, perhaps from a process that the test started."""
+
+MAX_STATEMENT = 30
+"""Maximum number of lines of a statement whose words count; a table may have thousands."""
+
+ASSERTIONS = ("AssertionError", "Failed")
+
+
+class Statement(NamedTuple):
+    """The lines of one statement; of a compound statement only its head."""
+
+    path: str
+    first: int
+    last: int
+
+
+class Features(NamedTuple):
+    """The evidence against one statement."""
+
+    spectrum: float = 0.0
+    """Ochiai of its most suspicious line."""
+    only_failing: float = 0.0
+    """1 if the failing tests run it and no passing one does."""
+    passing: float = 0.0
+    """The logarithm of the number of passing tests that run it."""
+    guards: float = 0.0
+    """How much more suspicious a branch is than the condition in front of it."""
+    late: float = 0.0
+    """1 if it ran during the failing statement of the test."""
+    unchecked: float = 0.0
+    """1 if it ran for a value that no earlier assertion has checked."""
+    at_import: float = 0.0
+    """1 if it only ran while modules were imported."""
+    raised: float = 0.0
+    """1 if it raised the exception, and is no `raise` statement."""
+    traceback: float = 0.0
+    """1 if it is on the traceback."""
+    deepest: float = 0.0
+    """1 if its function is the last one on the traceback outside tests."""
+    returns_none: float = 0.0
+    """1 if it returns None and the failure mentions None."""
+    file_name: float = 0.0
+    """1 if its file has a word of the name of the test's file."""
+    path_words: float = 0.0
+    """The number of words that its path shares with the test's name."""
+    function_name: float = 0.0
+    """Rare words that its function's name shares with the test's name."""
+    own_words: float = 0.0
+    """Words of its function's name that the failing test has and passing ones lack."""
+    function_words: float = 0.0
+    """Rare words that its function shares with the test's name."""
+    statement_words: float = 0.0
+    """Rare words that it shares with the test."""
+    message_words: float = 0.0
+    """Rare words that it shares with the message of the failure."""
+    weight: float = 0.0
+    """How much on it can be wrong: operators, constants, calls."""
+    condition: float = 0.0
+    """1 if it is an `if` or a `while`."""
+    result: float = 0.0
+    """1 if it returns or yields."""
+    assignment: float = 0.0
+    """1 if it assigns."""
+    raises: float = 0.0
+    """1 if it is a `raise` statement."""
+    initializer: float = 0.0
+    """1 if it is in an `__init__`."""
+    long_function: float = 0.0
+    """The logarithm of the number of lines of its function."""
+    module_level: float = 0.0
+    """1 if it is outside functions."""
+    test_file: float = 0.0
+    """1 if its file contains tests."""
+    changed: float = 0.0
+    """1 if it has uncommitted changes, less if it was changed earlier."""
+    shared: float = 0.0
+    """The share of the other causes whose tests run it, too."""
+
+
+def find_test_source(nodeid: str, sources: SourceFiles) -> str:
+    """Return the source of a test function, followed by the parameters of the test."""
+    path, _, name = nodeid.partition("::")
+    function, _, parameters = name.rpartition("::")[2].partition("[")
+    source = sources.derive(path, _functions_by_name).get(function)
+    if source is None:
+        return parameters
+    return f"{source}\n{parameters}"
+
+
+def _functions_by_name(source: str) -> dict[str, str]:
+    """Return the source of each function of a file; of the first one if a name is repeated."""
+    lines = source.split("\n")
+    texts: dict[str, str] = {}
+    for node in functions(source):
+        body = lines[node.lineno - 1 : node.end_lineno]
+        texts.setdefault(node.name, "\n".join(body))
+    return texts
+
+
+def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
+    """Return the words in a failing test's name, source and message."""
+    name = failure.nodeid.rpartition("::")[2]
+    source = find_test_source(failure.nodeid, sources)
+    return word_parts(f"{name} {source} {failure.message}")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What tests of one cause ran, with the definitions that it uses.
+
+    `scores` are the Ochiai scores of all lines that failing tests ran; `imported` are others
+    that ran at import. `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is
+    the share of the other causes whose tests run a line.
+    """
+
+    scores: Mapping[Line, float]
+    failing: Sequence[Outcome] = ()
+    passing: Sequence[Outcome] = ()
+    imported: Collection[Line] = ()
+    recency: Mapping[Line, float] = field(default_factory=dict)
+    shared: Mapping[Line, float] = field(default_factory=dict)
+
+
+def measure_features(
+    failure: Failure,
+    execution: Execution,
+    sources: SourceFiles,
+    test_files: Collection[str],
+    is_test: Callable[[Line], bool],
+) -> dict[Statement, Features]:
+    """Return the features of all statements that ran, without those of tests."""
+    lines: dict[Statement, list[int]] = {}
+    for line in (*execution.scores, *execution.imported):
+        if not is_test(line):
+            path, number = line
+            statement = statement_around(path, number, sources)
+            lines.setdefault(statement, []).append(number)
+    measure = _Measure(failure, execution, sources, test_files, lines)
+    return {statement: measure.features(statement) for statement in lines}
+
+
+def statement_around(path: str, number: int, sources: SourceFiles) -> Statement:
+    span = sources.derive(path, index_lines).statements.get(number)
+    if span is None:
+        return Statement(path, number, number)
+    return Statement(path, span[0], span[-1])
+
+
+class _Measure:
+    """Measures the statements of one cause."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        execution: Execution,
+        sources: SourceFiles,
+        test_files: Collection[str],
+        lines: Mapping[Statement, Sequence[int]],
+    ) -> None:
+        self._execution = execution
+        self._sources = sources
+        self._test_files = test_files
+        self._lines = lines
+        self._spectrum = _Spectrum(execution)
+        self._words = _Words(failure, execution, sources, list(lines))
+        paths = {statement.path for statement in lines}
+        self._traceback = _Traceback(failure, paths, test_files)
+        # Later facts are about other values on the line.
+        texts = (failure.message, *failure.facts[:2])
+        self._mentions_none = any("None" in text for text in texts)
+
+    def features(self, statement: Statement) -> Features:
+        path, first, _ = statement
+        numbers = self._lines[statement]
+        index = self._sources.derive(path, index_lines)
+        function = self._sources.derive(path, functions_by_line).get(first)
+        size = function.last - function.first if function else 0
+        text = line_of(self._sources(path), first).lstrip()
+        returns_none = any(number in index.none_returns for number in numbers)
+        execution = self._execution
+        spectrum = self._spectrum
+        words = self._words
+        traceback = self._traceback
+        return Features(
+            spectrum=spectrum.score(path, numbers),
+            only_failing=float(spectrum.runs_only_failing(path, numbers)),
+            passing=math.log(1 + spectrum.count_passing(path, numbers)) / 4,
+            guards=spectrum.guards(path, first, index),
+            late=float(_ran(execution.failing, "late_lines", path, numbers)),
+            unchecked=float(_ran(execution.failing, "unchecked_lines", path, numbers)),
+            at_import=float(not spectrum.score(path, numbers)),
+            raised=float(traceback.raised(statement)),
+            traceback=float(traceback.contains(statement)),
+            deepest=float(traceback.is_in_deepest(statement)),
+            returns_none=float(returns_none and self._mentions_none),
+            file_name=float(words.name_file(path)),
+            path_words=min(2, words.in_path(path)),
+            function_name=min(3, words.in_name(statement)),
+            own_words=min(3, words.own_in_name(statement)),
+            function_words=min(8, words.in_function(statement)),
+            statement_words=min(4, words.of_test(statement)),
+            message_words=min(3, words.of_message(statement)),
+            weight=min(1, sum(index.weights.get(number, 0) for number in numbers) / 10),
+            condition=float(text.startswith(("if ", "elif ", "while "))),
+            result=float(text.startswith(("return", "yield"))),
+            assignment=float(bool(_ASSIGNMENT.match(text))),
+            raises=float(text.startswith("raise")),
+            initializer=float(function is not None and function.name.endswith("__init__")),
+            long_function=math.log(1 + size) / 5,
+            module_level=float(function is None),
+            test_file=float(path in self._test_files),
+            changed=max(execution.recency.get((path, number), 0.0) for number in numbers),
+            shared=max(execution.shared.get((path, number), 0.0) for number in numbers),
+        )
+
+
+_ASSIGNMENT = re.compile(r"[\w.\[\], ]+\s*[+\-*/|]?=[^=]")
+
+
+def _ran(outcomes: Iterable[Outcome], kind: str, path: str, numbers: Iterable[int]) -> bool:
+    for outcome in outcomes:
+        lines: Lines = getattr(outcome, kind)
+        if not lines.get(path, frozenset()).isdisjoint(numbers):
+            return True
+    return False
+
+
+class _Spectrum:
+    """Which tests ran a statement."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._scores = execution.scores
+        self._passing = execution.passing
+
+    def score(self, path: str, numbers: Iterable[int]) -> float:
+        return max(self._scores.get((path, number), 0.0) for number in numbers)
+
+    def runs_only_failing(self, path: str, numbers: Sequence[int]) -> bool:
+        return bool(self._passing) and self.score(path, numbers) > 0.999
+
+    def count_passing(self, path: str, numbers: Iterable[int]) -> int:
+        """Return how many passing tests ran the line that fewest of them ran."""
+        return min(self._count(path, number) for number in numbers)
+
+    def _count(self, path: str, number: int) -> int:
+        return sum(number in outcome.lines.get(path, ()) for outcome in self._passing)
+
+    def guards(self, path: str, head: int, index: LineIndex) -> float:
+        """Return how much more suspicious the branches of a condition are than itself."""
+        own = self._scores.get((path, head), 0.0)
+        if not own:
+            return 0.0
+        branches = [self._scores.get((path, first), 0.0) for first in index.branches.get(head, ())]
+        return max([0.0, *(score - own for score in branches)])
+
+
+class _Traceback:
+    """The lines on the traceback, and on tracebacks in the message."""
+
+    def __init__(
+        self, failure: Failure, paths: Collection[str], test_files: Collection[str]
+    ) -> None:
+        lines = {(frame.path, frame.line) for frame in failure.frames}
+        for file, number in PRINTED_FRAME.findall(failure.message):
+            absolute = "/" + file.replace("\\", "/")
+            # The printed path is absolute; `paths` are relative to the root.
+            lines.update((path, int(number)) for path in paths if absolute.endswith(f"/{path}"))
+        self._lines = lines
+        outside = [frame for frame in failure.frames if frame.path not in test_files]
+        self._last = outside[-1] if outside else None
+        self._is_assertion = failure.exception in ASSERTIONS
+
+    def contains(self, statement: Statement) -> bool:
+        path, first, last = statement
+        return any((path, number) in self._lines for number in range(first, last + 1))
+
+    def raised(self, statement: Statement) -> bool:
+        """Return whether a statement raised an exception without saying `raise`."""
+        frame = self._last
+        if frame is None or self._is_assertion or frame.statement.lstrip().startswith("raise"):
+            return False
+        path, first, last = statement
+        return frame.path == path and first <= frame.line <= last
+
+    def is_in_deepest(self, statement: Statement) -> bool:
+        frame = self._last
+        if frame is None or frame.path != statement.path:
+            return False
+        last_line = frame.first_line + frame.source.count("\n")
+        return frame.first_line <= statement.first <= last_line
+
+
+class _Words:
+    """Words that code shares with the failing test; rare ones count more."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        execution: Execution,
+        sources: SourceFiles,
+        statements: Sequence[Statement],
+    ) -> None:
+        path, _, name = failure.nodeid.partition("::")
+        self._name = word_parts(name)
+        self._file = word_parts(_spaced(PurePosixPath(path).stem)) - {"test", "tests"}
+        self._test = failure_words(failure, sources)
+        self._message = word_parts(failure.message)
+        self._sources = sources
+        self._own = _own_words(self._test, execution.passing, sources)
+        self._by_statement: dict[Statement, Set[str]] = {}
+        self._names: dict[Line, frozenset[str]] = {}
+        self._by_function: dict[Line, set[str]] = {}
+        for statement in statements:
+            words = self._read(statement)
+            self._by_statement[statement] = words
+            key = self._function(statement)
+            self._by_function.setdefault(key, set(self._names[key])).update(words)
+        self._statement_rarity = _rarity(self._by_statement.values())
+        self._function_rarity = _rarity(self._by_function.values())
+
+    def _read(self, statement: Statement) -> frozenset[str]:
+        path, first, last = statement
+        words = self._sources.derive(path, LineWords)
+        numbers = range(first, min(last, first + MAX_STATEMENT) + 1)
+        return frozenset().union(*map(words.on_line, numbers))
+
+    def _function(self, statement: Statement) -> Line:
+        """Return the key of a statement's function, or its own outside functions."""
+        path, first, _ = statement
+        function = self._sources.derive(path, functions_by_line).get(first)
+        key = path, function.first if function else first
+        if key not in self._names:
+            self._names[key] = word_parts(_spaced(function.name)) if function else frozenset()
+        return key
+
+    def name_file(self, path: str) -> bool:
+        return not self._file.isdisjoint(word_parts(_spaced(path)))
+
+    def in_path(self, path: str) -> int:
+        return len(self._name & word_parts(_spaced(path)))
+
+    def in_name(self, statement: Statement) -> float:
+        words = self._names[self._function(statement)]
+        return _sum(words & self._name, self._function_rarity)
+
+    def own_in_name(self, statement: Statement) -> float:
+        return _sum(self._names[self._function(statement)], self._own)
+
+    def in_function(self, statement: Statement) -> float:
+        words = self._by_function[self._function(statement)]
+        return _sum(words & self._name, self._function_rarity)
+
+    def of_test(self, statement: Statement) -> float:
+        return _sum(self._by_statement[statement] & self._test, self._statement_rarity)
+
+    def of_message(self, statement: Statement) -> float:
+        return _sum(self._by_statement[statement] & self._message, self._statement_rarity)
+
+
+def _own_words(
+    words: Set[str], passing: Iterable[Outcome], sources: SourceFiles
+) -> dict[str, float]:
+    """Return how rare the words of a failing test are in passing ones, from 0 to 1."""
+    counts: Counter[str] = Counter()
+    total = 2
+    for outcome in passing:
+        total += 1
+        name = outcome.nodeid.rpartition("::")[2]
+        counts.update(word_parts(f"{name} {find_test_source(outcome.nodeid, sources)}"))
+    return {word: math.log(total / (counts[word] + 1)) / math.log(total) for word in words}
+
+
+def _rarity(groups: Collection[Set[str]]) -> dict[str, float]:
+    """Return 1 for a word of one group, and less the more groups have it."""
+    counts: Counter[str] = Counter()
+    for words in groups:
+        counts.update(words)
+    total = max(2, len(groups))
+    return {word: math.log(total / count) / math.log(total) for word, count in counts.items()}
+
+
+def _sum(words: Iterable[str], values: Mapping[str, float]) -> float:
+    return sum(values.get(word, 0.0) for word in words)
+
+
+def _spaced(text: str) -> str:
+    """Return a path or qualified name with spaces between its parts."""
+    return re.sub(r"[/._]", " ", text.removesuffix(".py"))
