@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from benchmarks.broke_tools import install_over, unpack_this_package
 from benchmarks.edits import expected_top
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import Line, is_test, shows
-from benchmarks.real_bugs import RealBug, applies
+from benchmarks.real_bugs import RealBug
 from benchmarks.runs import median
 from pytest_starcoder.explain import suspicion
 from pytest_starcoder.explain.case import Case, build_cases
@@ -259,9 +259,7 @@ def table(results: Sequence[Result], records: Mapping[str, Record]) -> list[Row]
         Row("bugs", str(len(results))),
         Row("a faulty line in the prompt", f"{shown} of {len(results)}", ">= 90 %"),
         Row("characters of the prompt, median", f"{characters:.0f}", "<= 3000"),
-        Row(
-            "a faulty line executed by the failing tests", share([r.executed for r in results])
-        ),
+        Row("a faulty line executed by the failing tests", share([r.executed for r in results])),
     ]
     for ranking in RANKINGS:
         asked = ">= 35 % / - / >= 65 %" if ranking == OURS else ""

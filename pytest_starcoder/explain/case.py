@@ -23,7 +23,6 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.line_features import (
     Execution,
     Line,
@@ -31,6 +30,7 @@ from pytest_starcoder.explain.line_features import (
     failure_words,
     statement_around,
 )
+from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.suspicion import Ranking, ochiai, rank_lines, with_definitions
 from pytest_starcoder.explain.unmet_expectations import block_of
 from pytest_starcoder.runner.outcome import Outcome

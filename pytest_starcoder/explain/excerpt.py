@@ -20,6 +20,7 @@ from pytest_starcoder.source.syntax import syntax_tree
 MAX_WIDTH = 200
 """Maximum number of characters of one line."""
 
+
 @dataclass(frozen=True)
 class Room:
     """Limits on the code that is shown.

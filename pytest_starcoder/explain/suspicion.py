@@ -34,6 +34,7 @@ WEIGHTS = Features(
     at_import=-0.6,
     raised=0.5,
     traceback=0.4,
+    returns_none=1.5,
     file_name=1.2,
     path_words=1.0,
     function_name=0.9,

@@ -12,9 +12,9 @@ from pytest_starcoder.explain.case_text import code_to_show
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_interface import FixContext, WriteOptions
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
+from pytest_starcoder.explain.line_features import Line
 from pytest_starcoder.explain.neighbours import spread
 from pytest_starcoder.explain.question import can_correct
-from pytest_starcoder.explain.line_features import Line
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
 from pytest_starcoder.fix.corrections import correction_edits
 from pytest_starcoder.fix.edit_sites import PlaceFinder

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from pytest_starcoder.explain import excerpt
 from pytest_starcoder.explain.excerpt import (
-    MAX_PRIME_LINES,
-    NARROW_ROOM,
-    WIDE_ROOM,
+    SUSPECT_ROOM,
     Room,
-    choose_room,
+    choose_excerpts,
     select_excerpts,
 )
-from pytest_starcoder.explain.suspicion import (
-    ochiai,
-)
+from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.line_features import Statement
+from pytest_starcoder.explain.suspicion import Ranking
 from pytest_starcoder.source.sources import SourceFiles
 
 # --- what is shown ---
@@ -26,15 +25,25 @@ LONG = "\n".join(
 )
 
 
-def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
-    ranked_lines = [("shop.py", line) for line in lines]
-    scores = dict.fromkeys(ranked_lines, 1.0)
-    return [
-        result.text
-        for result in select_excerpts(
-            ranked_lines, scores, SourceFiles(lambda _path: source), (), room
-        )
-    ]
+SMALL = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
+
+FAILURE = Failure("test_a.py::test", "call", "AssertionError", "", "")
+
+NARROW = Room(500, function=8)
+
+
+def shown(source: str, *lines: int, room: Room = NARROW) -> list[str]:
+    wanted = [("shop.py", line) for line in lines]
+    excerpts = select_excerpts(wanted, SourceFiles(lambda _path: source), room)
+    return [excerpt.text for excerpt in excerpts]
+
+
+def chosen(source: str, *lines: int, failure: Failure = FAILURE, room: Room = NARROW) -> str:
+    """Return the code of suspicious lines, the most suspicious first."""
+    chances = {Statement("shop.py", line, line): 0.5**place for place, line in enumerate(lines)}
+    ranking = Ranking(statements=chances)
+    excerpts = choose_excerpts(failure, ranking, SourceFiles(lambda _path: source), room)
+    return "\n".join(excerpt.text for excerpt in excerpts)
 
 
 def test_short_function() -> None:
@@ -62,60 +71,51 @@ def test_module_statement() -> None:
     assert shown("import os\nRATE = 3\n\ndef f(): pass\n", 2) == ["RATE = 3"]
 
 
+def test_lines_around() -> None:
+    assert shown(LONG, 20, room=Room(500, function=8, around=1)) == [
+        "def long(x):\n    ...\n    step_19 = 19\n    step_20 = 20\n    step_21 = 21"
+    ]
+
+
 def test_room() -> None:
-    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
-    few = shown(functions, *range(2, 300, 3), room=Room(100, 0.9, 100, 0))
+    few = shown(SMALL, *range(2, 300, 3), room=Room(100, function=8))
     assert 1 <= sum(map(len, few)) <= 140
-    assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE_ROOM))) > 2000
+    assert sum(map(len, shown(SMALL, *range(2, 300, 3), room=SUSPECT_ROOM))) > 2000
 
 
-def test_room_by_score() -> None:
-    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
-    lines = [("shop.py", line) for line in range(2, 300, 3)]
-    scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
-    assert (
-        len(
-            select_excerpts(
-                lines, scores, SourceFiles(lambda _path: functions), (), Room(10, 0.9, 1000, 0)
-            )
-        )
-        == 5
+def test_first_function_without_room() -> None:
+    assert "step_20" in chosen(LONG, 20, room=Room(10, function=8))
+
+
+def test_most_suspicious_functions() -> None:
+    assert chosen(SMALL, 2, 5, 8, room=Room(60, function=8)) == (
+        "def f0(x):\n    return x + 0\ndef f1(x):\n    return x + 1"
     )
 
 
-def test_room_for_related_lines() -> None:
-    lines = [("shop.py", line) for line in (2, 30)]
-    result = select_excerpts(
-        lines[:1],
-        dict.fromkeys(lines, 1.0),
-        SourceFiles(lambda _path: LONG),
-        lines[1:],
-        Room(10, 0.9, 10, 100),
-    )
-    assert "step_30" in result[0].text
+def test_function_of_many_suspects_first() -> None:
+    source = f"{LONG}def g(x):\n    return x\n"
+    ranked = [10, 41, 11, 12]
+    assert chosen(source, *ranked, room=Room(70, function=8)).startswith("def long(x):")
 
 
-def test_wide_room() -> None:
-    lines = [("shop.py", line) for line in range(1, 9)]
-    few = {line: 1.0 if number < MAX_PRIME_LINES else 0.5 for number, line in enumerate(lines)}
-    many = dict.fromkeys(lines, 1.0)
-    assert choose_room("AssertionError", lines, few) == WIDE_ROOM
-    assert choose_room("AssertionError", lines, many) == NARROW_ROOM
-    assert choose_room("KeyError", lines, few) == NARROW_ROOM
+def test_raising_line_is_shown() -> None:
+    frames = (Frame("shop.py", 31, "long", 1, LONG),)
+    failure = Failure("test_a.py::test", "call", "KeyError", "", "", frames)
+    text = chosen(LONG, 10, 11, failure=failure, room=Room(60, function=8))
+    assert "step_31" in text
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted(Path(ochiai.__code__.co_filename).parent.glob("*.py")),
+    sorted(Path(excerpt.__file__).parent.glob("*.py")),
     ids=lambda path: path.name,
 )
 def test_shown_lines(path: Path) -> None:
     source = path.read_text()
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for result in select_excerpts(
-        lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE_ROOM
-    ):
+    for result in select_excerpts(lines, SourceFiles(lambda _path: source)):
         for number in result.lines:
             line = text[number - 1].strip()
             assert line.startswith("#") or line[:150] in result.text
