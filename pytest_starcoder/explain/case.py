@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -23,6 +23,7 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
+from pytest_starcoder.explain.influence import Effects, Suspicion
 from pytest_starcoder.explain.line_features import (
     Execution,
     Line,
@@ -49,8 +50,15 @@ MAX_SUSPECTS = 10
 MAX_RETURNED = 2
 """Maximum number of calls on the failing line whose results are reported."""
 
+MAX_DISTURBED = 10
+"""Maximum number of causes of which statements are disturbed."""
+
 MAX_IMPORTED = 60
 """Maximum number of files whose import-time lines are ranked."""
+
+
+MeasureEffects = Callable[[Sequence[Suspicion]], Sequence[Effects]]
+"""Disturbs the statements of some causes, and returns the effects for each."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,12 @@ def build_cases(
     test_files: Collection[str],
     deadline: Deadline | None = None,
     breakages: Sequence[Breakage] = (),
+    measure_effects: MeasureEffects | None = None,
 ) -> list[Case]:
     """Return the cases of `causes`; causes that turn out to be the same share one case.
 
-    `breakages` are the results of undoing changes, one for each cause, if that was done.
+    `breakages` are the results of undoing changes, one for each cause, if that was done. Of the
+    largest other causes, `measure_effects` measures the effects of disturbing statements.
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
     builder = _CaseBuilder(sources, ChangeHistory(history), test_files, deadline)
@@ -104,19 +114,52 @@ def build_cases(
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
         shared = _shared_lines(executed, {index})
         cases.append(builder.build(cause, replay, shared))
-    prime_lines: list[tuple[Line, ...]] = []
-    for case in cases:
-        # Without a replay, the first line is that of the traceback, which proves little.
-        prime_lines.append(case.ranked[:1] if case.replay.failing else ())
+    groups = group_causes(causes, list(map(_prime_lines, cases)))
     joined = []
-    for group in group_causes(causes, prime_lines):
+    for group in groups:
         case = cases[group[0]]
         if len(group) > 1:
             cause = _join_causes([causes[index] for index in group])
             replay = _join_replays([replays[index] for index in group])
             case = builder.build(cause, replay, _shared_lines(executed, group))
-        joined.append(_add_breakage(case, [breakages[index] for index in group], sources))
-    return sorted(joined, key=lambda case: cause_order(case.cause))
+        joined.append((case, group))
+    joined.sort(key=lambda pair: cause_order(pair[0].cause))
+    effects = _measure(
+        [case for case, group in joined if not any(breakages[index].pieces for index in group)],
+        builder,
+        measure_effects,
+    )
+    complete = []
+    for case, group in joined:
+        if effects.get(id(case)):
+            shared = _shared_lines(executed, group)
+            case = builder.build(case.cause, case.replay, shared, effects[id(case)])
+        complete.append(_add_breakage(case, [breakages[index] for index in group], sources))
+    return complete
+
+
+def _prime_lines(case: Case) -> tuple[Line, ...]:
+    """Return the first of the lines with the highest score, if tests have run again."""
+    if not case.replay.failing:
+        return ()  # the line of the traceback proves little
+    executed = filter(case.scores.__contains__, case.ranked)
+    best = max(executed, key=case.scores.__getitem__, default=None)
+    return () if best is None else (best,)
+
+
+def _measure(
+    cases: Sequence[Case], builder: _CaseBuilder, measure: MeasureEffects | None
+) -> dict[int, Effects]:
+    """Return the effects of disturbing statements, by the id of the case."""
+    suspicions: dict[int, Suspicion] = {}
+    for case in cases:
+        suspicion = builder.suspicion(case)
+        if suspicion is not None and len(suspicions) < MAX_DISTURBED:
+            suspicions[id(case)] = suspicion
+    if measure is None or not suspicions:
+        return {}
+    effects = measure(list(suspicions.values()))
+    return dict(zip(suspicions, effects, strict=True))
 
 
 def _join_broken(
@@ -241,7 +284,13 @@ class _CaseBuilder:
         self._deadline = deadline
         self._expanded: dict[int, Outcome] = {}
 
-    def build(self, cause: Cause, replay: Replay, shared: Mapping[Line, float]) -> Case:
+    def build(
+        self,
+        cause: Cause,
+        replay: Replay,
+        shared: Mapping[Line, float],
+        effects: Effects = {},
+    ) -> Case:
         """Return the case of a cause; `shared` is the share of other causes that run a line."""
         failing = list(map(self._expand, replay.failing))
         passing = list(map(self._expand, replay.passing))
@@ -251,7 +300,7 @@ class _CaseBuilder:
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
         execution = Execution(
-            scores, failing, passing, imported, self._recency(scores), dict(shared)
+            scores, failing, passing, imported, self._recency(scores), shared, effects
         )
         ranking = self._rank(failure, execution)
         suspects = []
@@ -269,13 +318,25 @@ class _CaseBuilder:
             changed=self._changes.changed_lines(scores),
         )
 
+    def suspicion(self, case: Case) -> Suspicion | None:
+        """Return the statements to disturb, without those of test files."""
+        statements: dict[Statement, None] = {}
+        for line in case.ranked:
+            if line in case.scores and line[0] not in self._test_files:
+                statements[statement_around(*line, self._sources)] = None
+        quickest_first = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
+        if not quickest_first or not statements:
+            return None
+        tests = tuple(outcome.nodeid for outcome in quickest_first)
+        return Suspicion(tests, tuple(statements))
+
     def _build_without_replay(
         self, cause: Cause, replay: Replay, shared: Mapping[Line, float]
     ) -> Case:
         """Return a case that ranks the lines of the functions on the traceback."""
         failure = cause.first
         scores = _traceback_scores(failure)
-        execution = Execution(scores, recency=self._recency(scores), shared=dict(shared))
+        execution = Execution(scores, recency=self._recency(scores), shared=shared)
         ranking = self._rank(failure, execution)
         return Case(
             cause,

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -40,6 +41,15 @@ class Statement(NamedTuple):
     path: str
     first: int
     last: int
+
+
+class Effect(Enum):
+    """What becomes of a failing test when a statement is disturbed."""
+
+    NONE = "it fails in the same way"
+    MOVED = "it fails in the same place with other values"
+    CRASHED = "it fails elsewhere"
+    PASSED = "it passes"
 
 
 class Features(NamedTuple):
@@ -103,6 +113,14 @@ class Features(NamedTuple):
     """1 if it has uncommitted changes, less if it was changed earlier."""
     shared: float = 0.0
     """The share of the other causes whose tests run it, too."""
+    moves: float = 0.0
+    """1 if the test fails with other values when the statement is disturbed."""
+    crashes: float = 0.0
+    """1 if the test fails elsewhere when the statement is disturbed."""
+    passes: float = 0.0
+    """1 if the test passes when the statement is disturbed, less if it does with many."""
+    has_no_effect: float = 0.0
+    """1 if the test fails in the same way when the statement is disturbed."""
 
 
 def find_test_source(nodeid: str, sources: SourceFiles) -> str:
@@ -138,7 +156,8 @@ class Execution:
 
     `scores` are the Ochiai scores of all lines that failing tests ran; `imported` are others
     that ran at import. `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is
-    the share of the other causes whose tests run a line.
+    the share of the other causes whose tests run a line. `effects` are those of disturbing a
+    statement, as far as they are known.
     """
 
     scores: Mapping[Line, float]
@@ -147,6 +166,7 @@ class Execution:
     imported: Collection[Line] = ()
     recency: Mapping[Line, float] = field(default_factory=dict)
     shared: Mapping[Line, float] = field(default_factory=dict)
+    effects: Mapping[Statement, Effect] = field(default_factory=dict)
 
 
 def measure_features(
@@ -196,6 +216,8 @@ class _Measure:
         # Later facts are about other values on the line.
         texts = (failure.message, *failure.facts[:2])
         self._mentions_none = any("None" in text for text in texts)
+        passed = sum(effect is Effect.PASSED for effect in execution.effects.values())
+        self._pass = 1 / math.sqrt(max(1, passed))
 
     def features(self, statement: Statement) -> Features:
         path, first, _ = statement
@@ -209,6 +231,7 @@ class _Measure:
         spectrum = self._spectrum
         words = self._words
         traceback = self._traceback
+        effect = execution.effects.get(statement)
         return Features(
             spectrum=spectrum.score(path, numbers),
             only_failing=float(spectrum.runs_only_failing(path, numbers)),
@@ -239,6 +262,10 @@ class _Measure:
             test_file=float(path in self._test_files),
             changed=max(execution.recency.get((path, number), 0.0) for number in numbers),
             shared=max(execution.shared.get((path, number), 0.0) for number in numbers),
+            moves=float(effect is Effect.MOVED),
+            crashes=float(effect is Effect.CRASHED),
+            passes=self._pass if effect is Effect.PASSED else 0.0,
+            has_no_effect=float(effect is Effect.NONE),
         )
 
 
