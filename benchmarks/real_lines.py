@@ -66,18 +66,46 @@ def pytest_configure(config):
     roots.append(os.path.relpath(config.rootpath))
 
 
-def record(causes, replays, sources, history, test_files, *more):
+def record(causes, replays, sources, history, test_files, deadline, breakages, measure):
+    effects = {}
+
+    def measure_and_keep(suspicions):
+        measured = measure(suspicions)
+        for suspicion, each in zip(suspicions, measured):
+            effects[suspicion.tests] = each
+        return measured
+
+    cases = build_cases(
+        causes,
+        replays,
+        sources,
+        history,
+        test_files,
+        deadline,
+        breakages,
+        measure and measure_and_keep,
+    )
     with open(os.environ["RECORDED"], "wb") as file:
-        pickle.dump((roots[0], causes, replays, test_files), file)
-    return build_cases(causes, replays, sources, history, test_files, *more)
+        pickle.dump((roots[0], causes, replays, test_files, effects), file)
+    return cases
 
 
 explainer.build_cases = record
 """
 """A pytest plugin that keeps what the explained run has collected."""
 
-INGREDIENTS: Mapping[str, Mapping[str, object]] = {}
-"""What is switched off in a row of the table: names of constants and their values then."""
+INGREDIENTS: Mapping[str, tuple[str, ...]] = {
+    "which tests run it": ("spectrum", "only_failing", "passing", "guards", "at_import"),
+    "what earlier assertions checked": ("late", "unchecked"),
+    "the traceback": ("raised", "traceback", "deepest", "returns_none"),
+    "names of files": ("file_name", "path_words"),
+    "names of functions": ("function_name", "own_words", "function_words"),
+    "words of the statement": ("statement_words", "message_words"),
+    "the kind of statement": ("weight", "condition", "result", "assignment", "raises"),
+    "the kind of function": ("initializer", "long_function", "module_level", "test_file"),
+    "disturbing it": ("moves", "crashes", "passes", "has_no_effect"),
+}
+"""The evidence that is left out in a row of the table."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +165,7 @@ def faulty_lines(path: str, row: Mapping[str, Any], source: str) -> frozenset[Li
         below = range(number, len(lines) + 1)
         for side in (above, below):
             numbers.update(next(([each] for each in side if has_code(lines[each - 1])), []))
-    faulty = set()
+    faulty: set[Line] = set()
     for number in numbers:
         first, last = statement_at(source, number)
         faulty.update((path, each) for each in range(first, last + 1))
@@ -168,9 +196,16 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
 def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
     """Rank the lines of a recorded run; return None if it has no failure."""
     recorded = (records / f"{bug.name}.pickle").read_bytes()
-    root, causes, replays, test_files = pickle.loads(recorded)
+    root, causes, replays, test_files, effects = pickle.loads(recorded)
     sources = SourceFiles.below(bug.tree / root)
-    cases = build_cases(causes, replays, sources, History(bug.tree / root), test_files)
+    cases = build_cases(
+        causes,
+        replays,
+        sources,
+        History(bug.tree / root),
+        test_files,
+        measure_effects=lambda suspicions: [effects.get(each.tests, {}) for each in suspicions],
+    )
     if not cases:
         return None
     first = next((case for case in cases if _is_of_bug(case, bug)), cases[0])
@@ -210,16 +245,14 @@ def _baselines(case: Case, faulty: Collection[Line]) -> dict[str, tuple[float, .
 
 
 @contextlib.contextmanager
-def switched_off(constants: Mapping[str, object]) -> Iterator[None]:
-    """Replace constants of the ranking inside the block."""
-    before = {name: getattr(suspicion, name) for name in constants}
-    for name, value in constants.items():
-        setattr(suspicion, name, value)
+def without(names: Sequence[str]) -> Iterator[None]:
+    """Rank without some evidence inside the block."""
+    before = suspicion.WEIGHTS
+    suspicion.WEIGHTS = before._replace(**dict.fromkeys(names, 0.0))
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(suspicion, name, value)
+        suspicion.WEIGHTS = before
 
 
 def read_records(path: Path) -> dict[str, Record]:
@@ -301,10 +334,10 @@ def main() -> None:
     for result in results:
         print(describe(result), file=sys.stderr)
     table_rows = table(results, done)
-    for name, constants in INGREDIENTS.items():
-        with switched_off(constants):
-            without = rank_all(recorded, rows, records)
-        table_rows.append(Row(f"top-1/3/5, without {name}", tops(without, OURS)))
+    for ingredient, names in INGREDIENTS.items():
+        with without(names):
+            others = rank_all(recorded, rows, records)
+        table_rows.append(Row(f"top-1/3/5, without {ingredient}", tops(others, OURS)))
     left_out = Row("left out: no run was recorded", str(len(bugs) - len(results)))
     charts = [chart(results)]
     publish(Outcome("real_lines", [*table_rows, left_out, wall_time(started)], charts), arguments)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
@@ -56,6 +57,8 @@ MAX_DISTURBED = 10
 MAX_IMPORTED = 60
 """Maximum number of files whose import-time lines are ranked."""
 
+
+NO_EFFECTS: Effects = MappingProxyType({})
 
 MeasureEffects = Callable[[Sequence[Suspicion]], Sequence[Effects]]
 """Disturbs the statements of some causes, and returns the effects for each."""
@@ -130,10 +133,11 @@ def build_cases(
         measure_effects,
     )
     complete = []
-    for case, group in joined:
-        if effects.get(id(case)):
+    for first, group in joined:
+        case = first
+        if effects.get(id(first)):
             shared = _shared_lines(executed, group)
-            case = builder.build(case.cause, case.replay, shared, effects[id(case)])
+            case = builder.build(first.cause, first.replay, shared, effects[id(first)])
         complete.append(_add_breakage(case, [breakages[index] for index in group], sources))
     return complete
 
@@ -289,7 +293,7 @@ class _CaseBuilder:
         cause: Cause,
         replay: Replay,
         shared: Mapping[Line, float],
-        effects: Effects = {},
+        effects: Effects = NO_EFFECTS,
     ) -> Case:
         """Return the case of a cause; `shared` is the share of other causes that run a line."""
         failing = list(map(self._expand, replay.failing))
