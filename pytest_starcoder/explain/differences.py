@@ -30,6 +30,7 @@ from pytest_starcoder.explain.equality import (
     is_trusted,
     plain,
 )
+from pytest_starcoder.explain.mock_calls import as_call, compare_calls, is_call
 from pytest_starcoder.explain.number_differences import NAN, compare_dates, compare_numbers
 from pytest_starcoder.explain.similar_names import nearest_key
 from pytest_starcoder.explain.table_differences import as_lists, compare_tables
@@ -127,6 +128,11 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
         return
     if table_kind(pair.actual) or table_kind(pair.expected):
         yield from compare_tables(pair)
+        return
+    if is_call(pair.actual) and is_call(pair.expected):
+        calls = as_call(pair.actual), as_call(pair.expected)
+        pair = dataclasses.replace(pair, actual=calls[0], expected=calls[1])
+        yield from compare_calls(pair, _compare_item)
         return
     if type(pair.actual) is type(pair.expected):
         fields = _fields(pair.actual)

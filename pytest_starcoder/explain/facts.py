@@ -18,6 +18,7 @@ from pytest_starcoder.explain.lookup_facts import (
     key_facts,
     name_facts,
 )
+from pytest_starcoder.explain.mock_facts import mock_facts
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite
 from pytest_starcoder.explain.response_facts import response_facts
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
@@ -48,7 +49,7 @@ MAX_VALUE = 60
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
 
-DEFAULT_REPR = re.compile(r"<[\w.<>]+ object>")
+DEFAULT_REPR = re.compile(r"<[\w.<>]+ object>|<\w*Mock>")
 
 Observer = Callable[[RaiseSite], Iterator[str]]
 
@@ -94,6 +95,7 @@ def _observers(exc: BaseException) -> Iterator[Observer]:
         if is_instance(exc, kind):
             yield observe
             break
+    yield mock_facts
     yield warning_facts
     yield expectation_facts
     yield response_facts

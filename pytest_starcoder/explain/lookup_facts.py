@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.explain.equality import attributes, plain
+from pytest_starcoder.explain.mock_calls import is_mock, spec_of
 from pytest_starcoder.explain.raise_site import (
     RaiseSite,
     assignments_in,
@@ -147,7 +148,8 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
         return
     if is_instance(owner, types.ModuleType):
         yield from _shadowing_facts(site, vars(owner).get("__name__"))
-    names = list(dict.fromkeys(_attribute_names(owner)))
+    spec, spec_names = spec_of(owner)
+    names = spec_names or list(dict.fromkeys(_attribute_names(owner)))
     near = nearest_name(name, names)
     if near:
         yield f"the nearest attribute is {near!r}"
@@ -155,7 +157,10 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
     if holder is not None:
         yield f"{text_of(holder)} is {describe_value(owner)}"
         yield from site.origin(holder)
-    yield from _listing_facts(owner, names)
+    if spec:
+        yield f"the mock stands for {spec}, which has {_public(names)}"
+    elif not is_mock(owner):
+        yield from _listing_facts(owner, names)
 
 
 def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
@@ -165,10 +170,15 @@ def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
         return
     if is_instance(owner, type, types.ModuleType, *FUNCTION_TYPES):
         return
-    public = [name for name in names if not name.startswith("_")]
-    if public:
-        listing = ", ".join(public[:MAX_LISTED])
+    listing = _public(names)
+    if listing:
         yield f"{kind.__name__} has {listing}"
+
+
+def _public(names: list[str]) -> str:
+    """Return the first public names."""
+    public = [name for name in names if not name.startswith("_")]
+    return ", ".join(public[:MAX_LISTED])
 
 
 def _attribute_names(owner: object) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from pytest_starcoder.explain.differences import differences
 from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.explain.lookup_facts import empty_argument_facts
+from pytest_starcoder.explain.mock_facts import unset_result_facts
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, parameters, text_of
 from pytest_starcoder.explain.similar_names import nearest_key
 from pytest_starcoder.explain.table_differences import as_lists
@@ -96,6 +97,7 @@ def _operand_facts(site: RaiseSite, node: Operation) -> Iterator[str]:
     if operands:
         values = " and ".join(map(site.describe, operands))
         yield f"in {text_of(node)}, {values}"
+    yield from unset_result_facts(site, _operands(node))
     for operand in operands:
         yield from site.origin(operand)
 
