@@ -16,7 +16,7 @@ MAX_REPR = 240
 MIN_VARIABLES = 4
 """Number of environment variables above which a dictionary with all of them is a copy."""
 
-ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}|(?<=[\w']) id='\d{6,}'(?=[ >])")
 """An object's address in memory: it differs in every run, and would in every prompt."""
 
 
