@@ -190,6 +190,7 @@ def write_suite(folder: Path, modules: int = MODULES, *, uncommitted: bool = Fal
     (folder / "shop").mkdir(parents=True)
     (folder / "tests").mkdir()
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\ntestpaths = tests\n")
+    (folder / ".gitignore").write_text("__pycache__/\n.cache/\n")
     (folder / "shop" / "__init__.py").touch()
     for number in range(modules):
         (folder / "tests" / f"test_module_{number}.py").write_text(_test_file(number))

@@ -380,15 +380,19 @@ class _CaseBuilder:
         names = set(_called_names(frame))
         has_late = any(call.late for call in outcome.calls)
         sentences: dict[str, None] = {}
+        counts: Counter[str] = Counter()
         for call in outcome.calls:
             path, line = call.caller
             is_of_line = path == frame.path and first <= line <= last
             if not is_of_line or (has_late and not call.late):
                 continue
             if call.function.rpartition(".")[2] in names and call.has_result:
+                counts[call.function] += 1
                 arguments = one_line(call.arguments, 80)
                 result = one_line(call.outcome, 100)
                 sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
+        if not has_late and max(counts.values(), default=0) > 1:
+            return []  # it is unknown at which time the line failed
         # The last ones are those of the last time that the line ran.
         return list(sentences)[-MAX_RETURNED:]
 

@@ -51,6 +51,8 @@ class PluginHooks:
         self._plugins = plugins
         self._complain = complain
         self._redacting: list[Implementation] | None = None
+        # By identity, since plugins may not be hashable. Holding them keeps ids unique.
+        self._old_names: dict[tuple[int, str], tuple[object, bool]] = {}
         self._redactor: Redactor | None = None
 
     def collect_evidence(self, item: object, path: Path, failure: Failure) -> tuple[str, ...]:
@@ -109,23 +111,32 @@ class PluginHooks:
         """
         # One call for all would end at the first error, and could not chain redactions.
         caller = getattr(self._plugins.hook, name)
+        old_name = name.removeprefix(PREFIX)
         plugins = [implementation.plugin for implementation in caller.get_hookimpls()]
         for plugin_name, plugin in self._plugins.list_name_plugin():
-            if plugin is None or not _applies(plugin, path):
-                continue
             # By identity, because a plugin may define equality.
             rest = [another for another in plugins if another is not plugin]
-            if len(rest) < len(plugins):
+            is_new = len(rest) < len(plugins)
+            # Most plugins have no hook of ours, which is known without looking at the path.
+            if not (is_new or self._has_old_name(plugin, old_name)) or not _applies(plugin, path):
+                continue
+            if is_new:
                 call = self._plugins.subset_hook_caller(name, rest)
                 yield Implementation(f"{name} of {one_line(plugin_name)}", call)
             else:
-                yield from self._deprecated(name.removeprefix(PREFIX), plugin_name, plugin)
+                yield self._deprecated(old_name, plugin_name, plugin)
 
-    def _deprecated(self, name: str, plugin_name: str, plugin: Any) -> Iterator[Implementation]:
-        """Yield the function of a plugin that has the old name of a hook, unknown to pluggy."""
-        # Statically, because a plugin may create any attribute on access.
-        if not inspect.isroutine(inspect.getattr_static(plugin, name, None)):
-            return
+    def _has_old_name(self, plugin: object, name: str) -> bool:
+        """Return whether a plugin has a function with the old name of a hook."""
+        key = id(plugin), name
+        if key not in self._old_names:
+            # Statically, because a plugin may create any attribute on access.
+            is_function = inspect.isroutine(inspect.getattr_static(plugin, name, None))
+            self._old_names[key] = plugin, is_function
+        return self._old_names[key][1]
+
+    def _deprecated(self, name: str, plugin_name: str, plugin: Any) -> Implementation:
+        """Return the function of a plugin that has the old name of a hook, unknown to pluggy."""
         label = f"{name} of {one_line(plugin_name)}"
         self._complain(f"{label} has a deprecated name; rename it to {PREFIX}{name}.")
         function = getattr(plugin, name)
@@ -136,7 +147,7 @@ class PluginHooks:
             values = {key: value for key, value in arguments.items() if key in accepted}
             return [function(**values)]
 
-        yield Implementation(label, call)
+        return Implementation(label, call)
 
     def _call(self, hook: Implementation, **arguments: object) -> Any:
         """Return the result of a hook, or None if it raises."""

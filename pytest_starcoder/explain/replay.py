@@ -12,7 +12,7 @@ from pytest_starcoder.explain.breakage import listed_tests
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
+from pytest_starcoder.runner.outcome import MISSING, QUICK, FinishedTest, Outcome
 from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.text.display import counted, natural, one_line
@@ -29,6 +29,9 @@ MAX_NEIGHBOUR_SECONDS = 5.0
 
 NEIGHBOURS_SHARE = 0.75
 """Share of the time after which no neighbour is started, and no test a second time."""
+
+TEST_OVERHEAD = 0.01
+"""Seconds that pytest needs for a test besides the test's own time (measured: 0.002 to 0.008)."""
 
 TRACING_SLOWDOWN = 4
 """Factor by which tracing slows a test down (measured: 1.5 to 9)."""
@@ -100,8 +103,11 @@ class Replayer:
             neighbours.append(near)
         # All causes share one run: starting pytest and importing the project is slow.
         outcomes = self._run_traced(failing, neighbours)
-        replays = []
+        replays: list[Replay] = []
         for cause, tests, near in zip(causes, failing, neighbours, strict=True):
+            if not tests:
+                replays.append(Replay(statements=self._reasons(cause, len(replays))))
+                continue
             again = [outcomes[test.nodeid] for test in tests]
             passing = []
             for test in near:
@@ -128,6 +134,18 @@ class Replayer:
             if test is not None and test.quick:
                 tests.append(test)
         return spread(tests, MAX_FAILING)
+
+    def _reasons(self, cause: Cause, index: int) -> tuple[str, ...]:
+        """Return why no test of a cause may run again; nothing if it has none, or by choice."""
+        tests = [self._by_id[nodeid] for nodeid in cause.nodeids if nodeid in self._by_id]
+        if index >= MAX_CAUSES:
+            return (f"not rerun: only the tests of the first {MAX_CAUSES} causes are",)
+        if any(test.quick for test in tests):
+            return ("not rerun: it would crash this process as well",)
+        seconds = [test.seconds for test in tests if test.allowed]
+        if seconds:
+            return (f"not rerun: it took {min(seconds):.1f} s, and only {QUICK:g} s are allowed",)
+        return ()
 
     def _run_traced(
         self, failing: Sequence[list[FinishedTest]], neighbours: Sequence[list[FinishedTest]]
@@ -165,7 +183,7 @@ class Replayer:
             for test in same_rank:
                 if test is None or test.nodeid in ids or test.nodeid in failing_ids:
                     continue
-                cost = test.seconds * TRACING_SLOWDOWN
+                cost = TEST_OVERHEAD + test.seconds * TRACING_SLOWDOWN
                 if cost <= seconds:
                     ids[test.nodeid] = None
                     seconds -= cost

@@ -119,16 +119,14 @@ class FileGuard:
         if not self._redirected or not _is_path(path):
             return path
         place = _absolute(path)
-        below = ""
-        while place not in self._redirected:
-            parent = os.path.dirname(place)
-            if parent == place:
-                return path
-            # Only the root's own path ends with a separator.
-            length = len(parent.rstrip(os.sep))
-            below = place[length:] + below
-            place = parent
-        return self._redirected[place] + below
+        end = len(place)
+        # Called for every file that is read: it decides quickly.
+        while end > 0:
+            target = self._redirected.get(place[:end])
+            if target is not None:
+                return target + place[end:]
+            end = place.rfind(os.sep, 0, end)
+        return path
 
     def _writable(self, path: Any, *, copy: bool = True) -> Any:
         """Return where to write `path`: for a hook a new place, with a copy of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ class Launch:
     @property
     def project(self) -> Project:
         return Project(self.root, self.around)
+
+    @property
+    def plain_assertions(self) -> list[str]:
+        """Options that leave assertions as they are; none if that is what pytest does anyway."""
+        text = " ".join(self.arguments)
+        return [] if re.search(r"(^| )-p ?no:assertion( |$)", text) else ["--assert=plain"]
 
     def command(self, tests: Sequence[str], temporary: Path, options: Sequence[str]) -> list[str]:
         """Return the command that runs `tests` as the user did, with more `options`.

@@ -36,7 +36,14 @@ from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import enter_sandbox
 from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
-from pytest_starcoder.runner.trace import LineSets, TracedEnvironment, Tracer, read_processes, unite
+from pytest_starcoder.runner.trace import (
+    LineSets,
+    TracedEnvironment,
+    Tracer,
+    hide_traces,
+    read_processes,
+    unite,
+)
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 
@@ -97,6 +104,7 @@ class Recorder:
         self._processes = job.folder / "processes"
         self._processes.mkdir()
         self._environment = TracedEnvironment(job.root, self._processes)
+        hide_traces(project.holds)
         self._tracer = Tracer(project.holds)
         # By identity, since fixture definitions may not be hashable. Holding them keeps ids unique.
         self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}

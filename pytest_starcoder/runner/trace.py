@@ -32,6 +32,9 @@ LineSets = dict[str, set[int]]
 """Executed lines by the names of files."""
 
 LocalTrace = Callable[[FrameType, str, Any], Any]
+TraceFunction = Callable[..., Any]
+
+_gettrace, _settrace = sys.gettrace, sys.settrace
 
 
 class Tracer:
@@ -68,12 +71,12 @@ class Tracer:
 
     def start(self) -> None:
         threading.settrace(self._trace_call)
-        sys.settrace(self._trace_call)
+        _settrace(self._trace_call)
 
     def stop(self) -> None:
         """Stop recording; a trace function that the test has set stays."""
-        if sys.gettrace() == self._trace_call:
-            sys.settrace(None)
+        if _gettrace() == self._trace_call:
+            _settrace(None)
         if threading.gettrace() == self._trace_call:
             threading.settrace(None)
 
@@ -136,6 +139,31 @@ class Tracer:
             return trace
 
         return trace
+
+
+def hide_traces(is_project: Callable[[str], bool]) -> None:
+    """Hide our traces from files for which `is_project(name)` is true: they may trace themselves.
+
+    To them, `sys.gettrace` returns None, and `sys.settrace(None)` goes on with our trace.
+    """
+
+    def gettrace() -> TraceFunction | None:
+        trace = _gettrace()
+        if _is_ours(trace) and is_project(sys._getframe(1).f_code.co_filename):
+            return None
+        return trace
+
+    def settrace(function: TraceFunction | None) -> None:
+        ours = threading.gettrace()
+        if function is None and _is_ours(ours):
+            function = ours
+        _settrace(function)
+
+    sys.gettrace, sys.settrace = gettrace, settrace
+
+
+def _is_ours(trace: TraceFunction | None) -> bool:
+    return isinstance(getattr(trace, "__self__", None), Tracer)
 
 
 def add_lines(lines: LineSets, more: Mapping[str, Iterable[int]]) -> None:

@@ -518,7 +518,7 @@ class Trials:
         file = folder / "trials.json"
         file.write_bytes(encode(job))
         # Plain assertions are compiled like edited ones, so that their code can be compared.
-        options = ["--assert=plain", "--capture=sys"]
+        options = [*self._launch.plain_assertions, "--capture=sys"]
         options += ["-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={file}"]
         command = self._launch.command(self._tests, folder, options)
         variables = sandboxed_variables(self._launch, folder)

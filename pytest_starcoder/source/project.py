@@ -32,6 +32,17 @@ class Project:
 
     def holds(self, filename: str) -> bool:
         """Return whether a file is the project's own: not installed, nor in a nested repository."""
+        # Tracebacks name the same few files again and again.
+        holds = self._known.get(filename)
+        if holds is None:
+            holds = self._known[filename] = self._holds(filename)
+        return holds
+
+    @cached_property
+    def _known(self) -> dict[str, bool]:
+        return {}
+
+    def _holds(self, filename: str) -> bool:
         path = _normalize(filename)
         if path.is_relative_to(self.root):
             return not _is_installed(path, self.root)

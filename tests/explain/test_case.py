@@ -54,25 +54,35 @@ def test_causes_with_same_prime_suspect(tmp_path: Path) -> None:
     assert len(cases(tmp_path, 3, 1)) == 2
 
 
-def test_results_of_the_failing_line(tmp_path: Path) -> None:
-    """Calls of other lines, and of earlier executions of the line, are not its calls."""
-    frame = Frame("test_a.py", 3, "test_one", 1, "def test_one():\n\n    assert f(3) == 9")
+def results_on_line_3(folder: Path, *calls: Call) -> tuple[str, ...]:
+    """Return what is said about the calls of a test that fails on line 3."""
+    source = "def test_one():\n\n    assert f(3) == 9\n"
+    frame = Frame("test_a.py", 3, "test_one", 1, source)
     failure = Failure("test_a.py::test_one", "call", "AssertionError", "", "", (frame,))
-    calls = (
-        Call("shop.py", 1, "f", "x=0", "returned 0", ("test_a.py", 2)),
-        Call("shop.py", 1, "f", "x=1", "returned 1", ("test_a.py", 3)),
-        Call("shop.py", 1, "f", "x=3", "returned 6", ("test_a.py", 3), late=True),
-        Call("shop.py", 1, "f", "x=4", "did not return", ("test_a.py", 3), late=True),
-        Call("shop.py", 1, "f", "x=5", "returned 5", ("shop.py", 3), late=True),
-    )
     [case] = build_cases(
         [Cause((failure,))],
         [Replay((Outcome("test_a.py::test_one", "failed", calls=calls),))],
-        SourceFiles(lambda _path: "def test_one():\n\n    assert f(3) == 9\n"),
-        History(tmp_path),
+        SourceFiles(lambda _path: source),
+        History(folder),
         frozenset({"test_a.py"}),
     )
-    assert case.replay.statements == ("in the rerun, f(x=3) returned 6",)
+    return case.replay.statements
+
+
+def call(x: int, line: int, outcome: str = "", *, late: bool = False) -> Call:
+    return Call("shop.py", 1, "f", f"x={x}", outcome or f"returned {x}", ("test_a.py", line), late)
+
+
+def test_results_of_the_failing_line(tmp_path: Path) -> None:
+    """Calls of other lines, and of earlier executions of the line, are not its calls."""
+    calls = (call(0, 2), call(1, 3), call(3, 3, late=True), call(4, 3, "did not return", late=True))
+    elsewhere = call(5, 4, late=True)
+    assert results_on_line_3(tmp_path, *calls, elsewhere) == ("in the rerun, f(x=3) returned 3",)
+
+
+def test_results_at_an_unknown_time(tmp_path: Path) -> None:
+    assert results_on_line_3(tmp_path, call(0, 3)) == ("in the rerun, f(x=0) returned 0",)
+    assert results_on_line_3(tmp_path, call(0, 3), call(1, 3)) == ()
 
 
 def test_number_of_parses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -120,6 +120,13 @@ def test_ctrl_c(plugins: Plugins) -> None:
         plugins.hooks.report_explanation(EXPLANATION)
 
 
+def test_plugin_that_is_registered_later(plugins: Plugins) -> None:
+    assert plugins.evidence() == ()
+    plugins.register("old", starcoder_evidence=lambda item: "of the old name")
+    plugins.register("new", pytest_starcoder_evidence=evidence_of("of the new name"))
+    assert set(plugins.evidence()) == {"of the old name", "of the new name"}
+
+
 def test_deprecated_name(plugins: Plugins) -> None:
     plugins.register("old", starcoder_evidence=lambda item: "of the old name")
     assert plugins.evidence() == ("of the old name",)

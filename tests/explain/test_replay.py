@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
 from pytest_starcoder.explain.replay import (
+    MAX_CAUSES,
     MAX_FAILING,
+    MAX_NEIGHBOUR_SECONDS,
     NEIGHBOURS_SHARE,
+    TEST_OVERHEAD,
     Replay,
     Replayer,
     count_tests,
@@ -95,20 +100,39 @@ def test_unsuitable_neighbours(child: Child) -> None:
 
 
 @pytest.mark.parametrize(
-    "test",
-    [finished("test_bad", "failed", 9), finished("test_bad", "failed", allowed=False)],
+    ("test", "statements"),
+    [
+        (
+            finished("test_bad", "failed", 9),
+            ("not rerun: it took 9.0 s, and only 3 s are allowed",),
+        ),
+        (finished("test_bad", "failed", allowed=False), ()),
+    ],
     ids=["slow", "marked"],
 )
-def test_no_replay(child: Child, test: FinishedTest) -> None:
-    assert replay(child, [failure("test_bad")], [test, finished("test_one")]) == [Replay()]
+def test_no_replay(child: Child, test: FinishedTest, statements: tuple[str, ...]) -> None:
+    result = replay(child, [failure("test_bad")], [test, finished("test_one")])
+    assert result == [Replay(statements=statements)]
     assert child.runs == []
 
 
 def test_crashed_worker(child: Child) -> None:
     message = "worker 'gw1' crashed while running 'test_a.py::test_bad'"
     crashed = Failure("test_a.py::test_bad", "call", "failure", message, "")
-    assert replay(child, [crashed], [BAD]) == [Replay()]
+    [result] = replay(child, [crashed], [BAD])
+    assert result.statements == ("not rerun: it would crash this process as well",)
     assert child.runs == []
+
+
+def test_too_many_causes(child: Child) -> None:
+    failures = []
+    for number in range(MAX_CAUSES + 1):
+        frame = Frame("shop.py", number, f"f{number}", 1, "x\n" * 99)
+        nodeid = f"test_a.py::test_bad{number}"
+        failures.append(Failure(nodeid, "call", f"Error{number}", "", "", (frame,)))
+    tests = [finished(f"test_bad{number}", "failed") for number in range(MAX_CAUSES + 1)]
+    *_, last = replay(child, failures, tests)
+    assert last.statements == ("not rerun: only the tests of the first 30 causes are",)
 
 
 def test_many_failing_tests(child: Child) -> None:
@@ -126,6 +150,23 @@ def test_nearest_neighbours_first(child: Child) -> None:
     replay(child, [failure("test_100_bad")], tests)
     assert set(child.runs[0][1:3]) == {"test_a.py::test_99", "test_a.py::test_101"}
     assert len(child.runs[0]) <= 1 + MAX_NEIGHBOURS
+
+
+def test_neighbours_of_many_causes(child: Child) -> None:
+    tests = []
+    failures = []
+    for cause in range(20):
+        tests.append(finished(f"test_{cause}.py::test_bad", "failed"))
+        for number in range(60):
+            tests.append(finished(f"test_{cause}.py::test_{number}", seconds=0.0))
+        frames = (Frame(f"test_{cause}.py", 3, "f", 1, "x\nx\nx"),)
+        nodeid = f"test_{cause}.py::test_bad"
+        failures.append(replace(failure("test_bad"), nodeid=nodeid, frames=frames))
+    replay(child, failures, tests)
+    neighbours = Counter(test.partition("::")[0] for test in child.runs[0][20:])
+    most = MAX_NEIGHBOUR_SECONDS / TEST_OVERHEAD
+    assert most <= neighbours.total() <= most + 1
+    assert max(neighbours.values()) - min(neighbours.values()) <= 1
 
 
 def test_neighbours_in_other_files(child: Child) -> None:

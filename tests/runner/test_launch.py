@@ -25,6 +25,19 @@ def test_command(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("-q",), ["--assert=plain"]),
+        (("-p", "no:assertion"), []),
+        (("-pno:assertion",), []),
+        (("-k", "no:assertion"), ["--assert=plain"]),
+    ],
+)
+def test_plain_assertions(tmp_path: Path, arguments: tuple[str, ...], options: list[str]) -> None:
+    assert Launch(tmp_path, tmp_path, arguments=arguments).plain_assertions == options
+
+
 def test_command_from_the_folder(tmp_path: Path) -> None:
     launch = Launch(tmp_path, tmp_path, here_first=True)
     command = launch.command(["test_gone.py::test_3"], tmp_path, [])

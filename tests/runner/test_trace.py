@@ -12,7 +12,13 @@ import pytest
 
 from pytest_starcoder.runner.outcome import ExecutedLines
 from pytest_starcoder.runner.protocol import encode
-from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes, trace_process
+from pytest_starcoder.runner.trace import (
+    TracedEnvironment,
+    Tracer,
+    hide_traces,
+    read_processes,
+    trace_process,
+)
 
 HERE = __file__
 
@@ -90,6 +96,28 @@ def test_cleared_tracer() -> None:
     tracer = traced(lambda: branches([1]), arcs=True)
     tracer.clear()
     assert (tracer.lines, tracer.arcs) == ({}, {})
+
+
+def test_hidden_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "gettrace", sys.gettrace)  # restored at the end, like the other
+    monkeypatch.setattr(sys, "settrace", sys.settrace)
+    hide_traces(lambda filename: filename == HERE)
+
+    def other(*_: object) -> None: ...
+
+    seen: list[object] = []
+
+    def trace_itself() -> None:
+        seen.append(sys.gettrace())
+        sys.settrace(other)
+        seen.append(sys.gettrace())
+        sys.settrace(None)
+        branches([1])
+
+    tracer = traced(trace_itself)
+    assert seen == [None, other]
+    assert FIRST + 1 in tracer.lines[HERE]
+    assert sys.gettrace() is None
 
 
 def test_other_trace_function_stays() -> None:

@@ -103,6 +103,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     assert project.state() == before, "no file of the project changes"
 
 
+def test_code_that_asks_for_descriptors(tmp_path: Path) -> None:
+    shop = f"import sys\nOUT, ERR = sys.stdout.fileno(), sys.stderr.fileno()\n{SHOP}"
+    tests = f"{TESTS}\nfrom shop import ERR, OUT\ndef test_out(): assert (OUT, ERR) == (1, 2)\n"
+    project = Project(tmp_path / "project", shop, tests)
+    with project.trials("test_it.py::test_out") as trials:
+        record = trials.baseline(["test_it.py::test_out"], 2)["test_it.py::test_out"]
+    assert record.outcome == "passed"
+
+
 # --- verdicts ------------------------------------------------------------------------------
 
 

@@ -27,6 +27,9 @@ MAX_LISTED = 50
 MIN_COMMON = 0.5
 """Minimum share of common lines for a removed and a new file to be one that was renamed."""
 
+NOT_OWN = {*INSTALLED, "__pycache__"}
+"""Folders of files that nobody has written."""
+
 REGULAR = ("100644", "100755")
 """Modes of regular files; others are symbolic links and submodules."""
 
@@ -227,8 +230,8 @@ def split_fields(listing: str) -> list[str]:
 
 
 def _is_installed(name: str) -> bool:
-    """Return whether a file belongs to an environment that git does not ignore."""
-    return not INSTALLED.isdisjoint(PurePosixPath(name).parts)
+    """Return whether a file belongs to an environment or a cache that git does not ignore."""
+    return not NOT_OWN.isdisjoint(PurePosixPath(name).parts)
 
 
 def _shortened(phrases: list[str]) -> list[str]:

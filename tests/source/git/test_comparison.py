@@ -89,6 +89,7 @@ def every_kind(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Comparis
         "large.csv": "x" * (MAX_FILE_BYTES + 1),
         "ü 'quoted' \".py": "b\n",
         ".venv/lib/python3.12/site-packages/other.py": "a\n",
+        "package/__pycache__/old.cpython-312.pyc": "a\0b\n",
         "nested/inner.py": "a\n",
     }
     written(folder, after)
@@ -134,6 +135,7 @@ def test_other_files_are_not_compared(every_kind: tuple[Path, Comparison]) -> No
     assert not names.keys() & {"same.py", "ignored.py", "removed from index.py", "mode.py"}
     assert not any("site-packages" in name or "nested" in name for name in names)
     assert len(names) == 14
+    assert not any("__pycache__" in phrase for phrase in comparison.left_out)
 
 
 def test_reasons_for_leaving_files_out(every_kind: tuple[Path, Comparison]) -> None:
