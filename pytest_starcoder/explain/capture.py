@@ -25,6 +25,7 @@ from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.missing import find_missing
 from pytest_starcoder.explain.raise_site import RaiseSite
 from pytest_starcoder.explain.reported_errors import ReportedError, reported_errors
+from pytest_starcoder.explain.stopped import describe_loops, was_stopped
 from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
 from pytest_starcoder.explain.unmet_expectations import unmet_expectation
 from pytest_starcoder.explain.value_facts import table_assertion
@@ -122,6 +123,9 @@ def _observe(
 ) -> tuple[str, ...]:
     """Return facts on the failure, those on the compared values first."""
     observations: dict[str, None] = {}
+    if was_stopped(exc):
+        places = [(entry.frame, entry.line) for entry in entries]
+        observations |= dict.fromkeys(describe_loops(places, project.path_of))
     if statement is not None and comparison is not None:
         observations |= dict.fromkeys(value_differences(statement, comparison))
     for error in reported:
