@@ -76,7 +76,10 @@ PURPOSE = re.compile(
 
 UNSETTING = re.compile(r"\bdelenv\b|clear\s*=\s*True|environ\.(pop|clear)|del os\.environ")
 
-SETTING = re.compile(r"""(?:setenv\(|environ\[|putenv\(|environ\.setdefault\()\s*["'](\w+)["']""")
+SETTING = re.compile(
+    r"""(?:setenv\(|putenv\(|environ\.setdefault\()\s*["'](\w+)["']"""
+    r"""|environ\[\s*["'](\w+)["']\s*\]\s*=(?!=)"""
+)
 
 SERVING = re.compile(
     r"\blisten\(|\.bind\(|start_server|create_server|HTTPServer|TCPServer|serve_forever"
@@ -239,7 +242,7 @@ class Environment:
             fact += f"; {example} has it"
         texts = [self._sources(path) for path in self._test_files(case)]
         unset = any(map(UNSETTING.search, texts))
-        set_names = [each for text in texts for each in SETTING.findall(text)]
+        set_names = [each for text in texts for each in _set_variables(text)]
         is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
         # A test that sets the variable itself relies on code that reads it later.
         is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
@@ -356,6 +359,11 @@ class Environment:
         return ""
 
 
+def _set_variables(text: str) -> list[str]:
+    """Return the names of the environment variables that code sets."""
+    return [match[1] or match[2] for match in SETTING.finditer(text)]
+
+
 def _allows(case: Case) -> bool:
     """Return whether undoing changes leaves room for a cause outside the code."""
     for piece in case.breakage.pieces:
@@ -382,5 +390,10 @@ def _definition_of_test(failure: Failure) -> tuple[str, int]:
 
 
 def _with_fact(cause: Cause, fact: str) -> Cause:
-    first = replace(cause.first, facts=(fact, *cause.first.facts))
+    missing = cause.first.missing
+    facts = cause.first.facts
+    if missing is not None and missing.kind == "module":
+        # It is known which module was meant, and the nearest name is another one.
+        facts = tuple(each for each in facts if not each.startswith("the nearest module"))
+    first = replace(cause.first, facts=(fact, *facts))
     return replace(cause, failures=(first, *cause.failures[1:]))

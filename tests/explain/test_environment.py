@@ -41,11 +41,12 @@ class Shop:
         breakage: Breakage = NO_BREAKAGE,
         free: int = 10**9,
         line: int = 1,
+        facts: tuple[str, ...] = (),
     ) -> Case:
         source = (self.folder / "test_shop.py").read_text()
         frame = Frame("test_shop.py", 1, test, 1, source)
         failure = Failure(
-            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), missing=missing
+            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), (), facts, missing=missing
         )
         environment = Environment(
             Launch(self.folder, self.folder, environment=variables or {"PATH": "/nowhere"}),
@@ -174,6 +175,11 @@ def test_unset_variable(shop: Shop) -> None:
     assert shop.fact(VARIABLE) == fact
 
 
+def test_variable_read_by_a_fixture(shop: Shop) -> None:
+    written(shop.folder, {"conftest.py": "def key(): return os.environ['SHOP_KEY']\n"})
+    assert shop.fact(VARIABLE) == "the environment variable SHOP_KEY is not set"
+
+
 def test_variable_that_was_set(shop: Shop) -> None:
     case = shop.judge(VARIABLE, variables={"SHOP_KEY": "s3cret"})
     assert not case.blameless
@@ -277,7 +283,9 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
 def test_module(shop: Shop) -> None:
     written(shop.folder, {"requirements.txt": "no-such-tool>1\n"})
     fact = "no_such_tool is not installed, though requirements.txt declares it"
-    assert shop.fact(Missing("module", "no_such_tool")) == f"{fact}: `pip install no-such-tool`"
+    missing = Missing("module", "no_such_tool")
+    near = "the nearest module is 'no_such_tools'"
+    assert shop.fact(missing, facts=(near,)) == f"{fact}: `pip install no-such-tool`"
 
 
 def test_fixture(shop: Shop) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
 from pytest_starcoder.explain.replay import (
     MAX_CAUSES,
     MAX_FAILING,
+    MAX_NEIGHBOUR_SECONDS,
     NEIGHBOURS_SHARE,
+    TEST_OVERHEAD,
     Replay,
     Replayer,
     count_tests,
@@ -146,6 +150,23 @@ def test_nearest_neighbours_first(child: Child) -> None:
     replay(child, [failure("test_100_bad")], tests)
     assert set(child.runs[0][1:3]) == {"test_a.py::test_99", "test_a.py::test_101"}
     assert len(child.runs[0]) <= 1 + MAX_NEIGHBOURS
+
+
+def test_neighbours_of_many_causes(child: Child) -> None:
+    tests = []
+    failures = []
+    for cause in range(20):
+        tests.append(finished(f"test_{cause}.py::test_bad", "failed"))
+        for number in range(60):
+            tests.append(finished(f"test_{cause}.py::test_{number}", seconds=0.0))
+        frames = (Frame(f"test_{cause}.py", 3, "f", 1, "x\nx\nx"),)
+        nodeid = f"test_{cause}.py::test_bad"
+        failures.append(replace(failure("test_bad"), nodeid=nodeid, frames=frames))
+    replay(child, failures, tests)
+    neighbours = Counter(test.partition("::")[0] for test in child.runs[0][20:])
+    most = MAX_NEIGHBOUR_SECONDS / TEST_OVERHEAD
+    assert most <= neighbours.total() <= most + 1
+    assert max(neighbours.values()) - min(neighbours.values()) <= 1
 
 
 def test_neighbours_in_other_files(child: Child) -> None:
