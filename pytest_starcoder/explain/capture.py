@@ -101,6 +101,9 @@ def capture_failure(
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
     observations = _observe(site, statement, comparison, reported, project)
+    if was_stopped(exc):
+        places = [(entry.frame, entry.line) for entry in entries]
+        observations = (*describe_loops(places, project.path_of), *observations)[:MAX_FACTS]
     if unmet is not None:
         seen = unmet.describe()
     else:
@@ -151,9 +154,6 @@ def _observe(
 ) -> tuple[str, ...]:
     """Return facts on the failure, those on the compared values first."""
     observations: dict[str, None] = {}
-    if was_stopped(exc):
-        places = [(entry.frame, entry.line) for entry in entries]
-        observations |= dict.fromkeys(describe_loops(places, project.path_of))
     if statement is not None and comparison is not None:
         observations |= dict.fromkeys(value_differences(statement, comparison))
     for error in reported:
