@@ -72,10 +72,21 @@ def single_edits(
     for rank, edit in _ranked_edits(case, places, sources):
         if deadline.remaining() < end:
             break
-        if places.allow(edit):
+        if places.allow(edit) and not _drops_variable(case, edit):
             cost = edit.cost + _rank_cost(rank)
             candidates.append(PricedEdits(cost, (edit,)))
     return sorted(candidates, key=sorting_key)
+
+
+def _drops_variable(case: Case, edit: Edit) -> bool:
+    """Return whether an edit removes the lookup of an environment variable that is not set.
+
+    Without its name, other variables or all of them would take its place.
+    """
+    missing = case.cause.first.missing
+    if missing is None or missing.kind != "variable" or missing.name not in edit.before:
+        return False
+    return len(STRING.findall(edit.after)) < len(STRING.findall(edit.before))
 
 
 def _rank_cost(rank: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,17 +43,20 @@ class Shop:
         breakage: Breakage = NO_BREAKAGE,
         free: int = 10**9,
         line: int = 1,
+        started: float = math.inf,
+        facts: tuple[str, ...] = (),
     ) -> Case:
         source = (self.folder / "test_shop.py").read_text()
         frame = Frame("test_shop.py", 1, test, 1, source)
         failure = Failure(
-            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), missing=missing
+            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), (), facts, missing=missing
         )
         environment = Environment(
             Launch(self.folder, self.folder, environment=variables or {"PATH": "/nowhere"}),
             SourceFiles.below(self.folder),
             Conventions(frozenset({"test_shop.py", "conftest.py"})),
             History(self.folder),
+            started,
             lambda folder: free,
         )
         return environment.judge(
@@ -95,6 +100,14 @@ def test_nothing_missing(shop: Shop) -> None:
     assert shop.is_doubted(None)  # type: ignore[arg-type]
 
 
+def test_unreadable_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert shop.judge(Missing("address", "elsewhere", "7001")).cause.first.facts == ()
+
+
 # --- files ---------------------------------------------------------------------------------
 
 
@@ -121,6 +134,19 @@ def test_broken_by_deletion(shop: Shop) -> None:
     assert shop.is_doubted(file(shop, "data/prices.csv"), breakage=Breakage((CODE,)))
 
 
+def test_deleted_in_this_run(shop: Shop) -> None:
+    """A file that code has just deleted, perhaps by mistake."""
+    (shop.folder / "data/prices.csv").unlink()
+    os.utime(shop.folder / "data", (1000, 1000))
+    os.utime(shop.folder / "data/old.csv", (900, 900))
+    missing = file(shop, "data/prices.csv")
+    assert shop.fact(missing, started=1001) == deleted("data/prices.csv")
+    later = (shop.folder / "data/old.csv").stat().st_ctime + 10
+    os.utime(shop.folder / "data", (later + 1, later + 1))
+    assert shop.is_doubted(missing, started=later)
+    assert shop.fact(missing, started=1)  # a new file has changed the folder
+
+
 @pytest.mark.parametrize("name", ["data/report.csv", "/tmp/pytest-of-ann/pytest-1/a/prices.csv"])
 def test_file_that_code_may_write(name: str, shop: Shop) -> None:
     written(shop.folder, {"test_shop.py": f"def test_prices(): open('{name}')\n"})
@@ -136,6 +162,13 @@ def test_file_of_the_machine(shop: Shop) -> None:
     written(shop.folder, {"shop.py": f"RATES = '{name}'\n"})
     git(shop.folder, "commit", "-qam", "second")
     assert shop.fact(Missing("file", name, name)) == f"{name} does not exist on this machine"
+
+
+@pytest.mark.skipif(not Path("/etc/passwd").exists(), reason="needs a file of the machine")
+def test_misspelt_file_of_the_machine(shop: Shop) -> None:
+    written(shop.folder, {"shop.py": "USERS = '/etc/passwd_'\n"})
+    git(shop.folder, "commit", "-qam", "second")
+    assert shop.is_doubted(Missing("file", "/etc/passwd_", "/etc/passwd_"))
 
 
 def test_file_with_template(shop: Shop) -> None:
@@ -172,6 +205,11 @@ def test_unset_variable(shop: Shop) -> None:
     written(shop.folder, {".env.example": "export SHOP_KEY=s3cret\n"})
     fact = "the environment variable SHOP_KEY is not set; .env.example has it"
     assert shop.fact(VARIABLE) == fact
+
+
+def test_variable_read_by_a_fixture(shop: Shop) -> None:
+    written(shop.folder, {"conftest.py": "def key(): return os.environ['SHOP_KEY']\n"})
+    assert shop.fact(VARIABLE) == "the environment variable SHOP_KEY is not set"
 
 
 def test_variable_that_was_set(shop: Shop) -> None:
@@ -234,14 +272,19 @@ def test_host(shop: Shop) -> None:
     assert shop.fact(HOST) == "the host name db.shop does not resolve"
     assert shop.is_doubted(Missing("host", "db.shopprices"))  # the code has built the name
     assert shop.is_doubted(Missing("host", "https://db.shop"))
+    written(shop.folder, {"test_shop.py": "connect('localhsot')\n"})
+    assert shop.is_doubted(Missing("host", "localhsot"))
 
 
 def test_program(shop: Shop) -> None:
     assert shop.fact(PROGRAM) == "the program ffmpeg is not on PATH"
     assert shop.is_doubted(Missing("program", "ffmpeg -version"))
     assert shop.is_doubted(Missing("program", "ffmpeg7"))
-    tool = shop.folder / "ffmpeg"
-    tool.touch(0o755)
+    (shop.folder / "ffmpeg_").touch(0o755)
+    case = shop.judge(PROGRAM, variables={"PATH": str(shop.folder)})
+    assert case.cause.first.facts == ("the program ffmpeg is not on PATH; ffmpeg_ is",)
+    assert not case.blameless
+    (shop.folder / "ffmpeg").touch(0o755)
     assert shop.is_doubted(PROGRAM, variables={"PATH": str(shop.folder)})
 
 
@@ -271,13 +314,23 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
 
 
+@pytest.mark.parametrize("name", ["settings.toml", "other.py"])
+def test_changed_configuration(name: str, shop: Shop) -> None:
+    """Nothing was run again, so any code may have been imported."""
+    written(shop.folder, {name: "a = 1\n"})
+    git(shop.folder, "add", "-A")
+    assert shop.is_doubted(ADDRESS)
+
+
 # --- modules and fixtures ------------------------------------------------------------------
 
 
 def test_module(shop: Shop) -> None:
     written(shop.folder, {"requirements.txt": "no-such-tool>1\n"})
     fact = "no_such_tool is not installed, though requirements.txt declares it"
-    assert shop.fact(Missing("module", "no_such_tool")) == f"{fact}: `pip install no-such-tool`"
+    missing = Missing("module", "no_such_tool")
+    near = "the nearest module is 'no_such_tools'"
+    assert shop.fact(missing, facts=(near,)) == f"{fact}: `pip install no-such-tool`"
 
 
 def test_fixture(shop: Shop) -> None:
