@@ -7,6 +7,7 @@ a deleted file that git tracks. In doubt, only what was observed is said.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -41,6 +42,9 @@ MAX_FILES = 80
 
 SIMILAR = 0.85
 """Similarity, as difflib computes it, from which one name may be a misspelling of another."""
+
+NEAR = 0.8
+"""The same for the short names of programs and hosts."""
 
 MIN_FREE = 1_000_000
 """Number of free bytes below which a disk is full."""
@@ -106,7 +110,10 @@ NOTHING = Diagnosis()
 
 
 class Environment:
-    """Judges the failures of one session; `conventions` tell its tests from other code."""
+    """Judges the failures of one session; `conventions` tell its tests from other code.
+
+    `started` is when its tests began, in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -114,12 +121,14 @@ class Environment:
         sources: SourceFiles,
         conventions: Conventions,
         history: History,
+        started: float = math.inf,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._launch = launch
         self._sources = sources
         self._conventions = conventions
         self._history = history
+        self._started = started
         self._free_bytes = free_bytes
         self._files = MissingFiles(launch.project, History(launch.project.repository))
         self._modules = MissingModules(launch.project)
@@ -127,8 +136,15 @@ class Environment:
     def judge(self, case: Case) -> Case:
         """Return the case with what is missing as its first fact.
 
-        If that is the cause, no line is a suspect and no fix is to be searched for.
+        If that is the cause, no line is a suspect and no fix is to be searched for. What cannot
+        be read is no evidence.
         """
+        try:
+            return self._judge(case)
+        except OSError:
+            return case
+
+    def _judge(self, case: Case) -> Case:
         missing = case.cause.first.missing
         if missing is None:
             return self._judge_test(case)
@@ -207,7 +223,8 @@ class Environment:
     def _file(self, case: Case, missing: Missing) -> Diagnosis:
         deleted = self._files.deleted(missing.detail)
         if deleted:
-            return Diagnosis(deleted, True)
+            in_this_run = self._files.was_changed_since(missing.detail, self._started)
+            return Diagnosis(deleted, not in_this_run)
         if self._is_doubtful(case) or not self._is_given(case, missing.name):
             return NOTHING
         fact = self._files.unavailable(missing.detail)
@@ -266,7 +283,8 @@ class Environment:
         name = missing.name
         if not re.fullmatch(r"[\w.-]+", name):
             return NOTHING
-        is_doubtful = name.endswith(".invalid") or self._is_doubtful(case)
+        is_misspelt = bool(get_close_matches(name, LOCAL, 1, NEAR))
+        is_doubtful = name.endswith(".invalid") or is_misspelt or self._is_doubtful(case)
         is_given = self._is_given(case, name)
         return Diagnosis(f"the host name {name} does not resolve", is_given and not is_doubtful)
 
@@ -276,9 +294,12 @@ class Environment:
             return NOTHING
         if shutil.which(name, path=self._variables.get("PATH")):
             return NOTHING
+        fact = f"the program {name} is not on PATH"
+        near = get_close_matches(name, self._programs, 1, NEAR)
+        if near:
+            return Diagnosis(f"{fact}; {near[0]} is")
         is_doubtful = PURPOSE.search(name) or self._is_doubtful(case)
-        is_given = self._is_given(case, name)
-        return Diagnosis(f"the program {name} is not on PATH", is_given and not is_doubtful)
+        return Diagnosis(fact, self._is_given(case, name) and not is_doubtful)
 
     # --- evidence --------------------------------------------------------------------------
 
@@ -299,15 +320,37 @@ class Environment:
         """Return whether code that runs is not committed, unless undoing it makes no difference."""
         if case.breakage.note and case.breakage.total:
             return False
-        for path, number in case.scores:
-            is_test = path in self._conventions.files
-            if not is_test and number in self._changed.get(path, ()):
+        executed = set(case.scores)
+        for outcome in case.replay.failing[:1]:
+            for path, imported in outcome.imported.items():
+                executed.update((path, number) for number in imported)
+        for path, numbers in self._changed.items():
+            if path in self._conventions.files:
+                continue
+            # Without a second run it is not known which code was imported.
+            if path.endswith(CONFIGURATION) or (not case.replay.failing and path.endswith(".py")):
+                return True
+            if any((path, number) in executed for number in numbers):
                 return True
         return False
 
     @cached_property
+    def _programs(self) -> list[str]:
+        """The names of the programs on PATH."""
+        names: set[str] = set()
+        for folder in self._variables.get("PATH", "").split(os.pathsep):
+            with contextlib.suppress(OSError):
+                names.update(file.name for file in Path(folder).iterdir())
+        return sorted(names)
+
+    @cached_property
     def _changed(self) -> Changed:
-        return self._history.changed_lines(untracked=True)
+        """The lines that are not committed, of untracked files only those of Python."""
+        changed = dict(self._history.changed_lines())
+        for path, lines in self._history.changed_lines(untracked=True).items():
+            if path.endswith(".py"):
+                changed.setdefault(path, lines)
+        return changed
 
     def _is_given(self, case: Case, text: str) -> bool:
         """Return whether a name stands in code, in the configuration or in the environment.

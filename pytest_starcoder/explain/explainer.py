@@ -226,7 +226,11 @@ class Explainer:
             self._undo_changes(grouped, replays),
         )
         environment = Environment(
-            session.launch, session.sources, session.conventions, session.history
+            session.launch,
+            session.sources,
+            session.conventions,
+            session.history,
+            session.started,
         )
         return [environment.judge(case) for case in cases]
 

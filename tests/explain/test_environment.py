@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +43,7 @@ class Shop:
         breakage: Breakage = NO_BREAKAGE,
         free: int = 10**9,
         line: int = 1,
+        started: float = math.inf,
         facts: tuple[str, ...] = (),
     ) -> Case:
         source = (self.folder / "test_shop.py").read_text()
@@ -53,6 +56,7 @@ class Shop:
             SourceFiles.below(self.folder),
             Conventions(frozenset({"test_shop.py", "conftest.py"})),
             History(self.folder),
+            started,
             lambda folder: free,
         )
         return environment.judge(
@@ -96,6 +100,14 @@ def test_nothing_missing(shop: Shop) -> None:
     assert shop.is_doubted(None)  # type: ignore[arg-type]
 
 
+def test_unreadable_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert shop.judge(Missing("address", "elsewhere", "7001")).cause.first.facts == ()
+
+
 # --- files ---------------------------------------------------------------------------------
 
 
@@ -122,6 +134,19 @@ def test_broken_by_deletion(shop: Shop) -> None:
     assert shop.is_doubted(file(shop, "data/prices.csv"), breakage=Breakage((CODE,)))
 
 
+def test_deleted_in_this_run(shop: Shop) -> None:
+    """A file that code has just deleted, perhaps by mistake."""
+    (shop.folder / "data/prices.csv").unlink()
+    os.utime(shop.folder / "data", (1000, 1000))
+    os.utime(shop.folder / "data/old.csv", (900, 900))
+    missing = file(shop, "data/prices.csv")
+    assert shop.fact(missing, started=1001) == deleted("data/prices.csv")
+    later = (shop.folder / "data/old.csv").stat().st_ctime + 10
+    os.utime(shop.folder / "data", (later + 1, later + 1))
+    assert shop.is_doubted(missing, started=later)
+    assert shop.fact(missing, started=1)  # a new file has changed the folder
+
+
 @pytest.mark.parametrize("name", ["data/report.csv", "/tmp/pytest-of-ann/pytest-1/a/prices.csv"])
 def test_file_that_code_may_write(name: str, shop: Shop) -> None:
     written(shop.folder, {"test_shop.py": f"def test_prices(): open('{name}')\n"})
@@ -137,6 +162,13 @@ def test_file_of_the_machine(shop: Shop) -> None:
     written(shop.folder, {"shop.py": f"RATES = '{name}'\n"})
     git(shop.folder, "commit", "-qam", "second")
     assert shop.fact(Missing("file", name, name)) == f"{name} does not exist on this machine"
+
+
+@pytest.mark.skipif(not Path("/etc/passwd").exists(), reason="needs a file of the machine")
+def test_misspelt_file_of_the_machine(shop: Shop) -> None:
+    written(shop.folder, {"shop.py": "USERS = '/etc/passwd_'\n"})
+    git(shop.folder, "commit", "-qam", "second")
+    assert shop.is_doubted(Missing("file", "/etc/passwd_", "/etc/passwd_"))
 
 
 def test_file_with_template(shop: Shop) -> None:
@@ -240,14 +272,19 @@ def test_host(shop: Shop) -> None:
     assert shop.fact(HOST) == "the host name db.shop does not resolve"
     assert shop.is_doubted(Missing("host", "db.shopprices"))  # the code has built the name
     assert shop.is_doubted(Missing("host", "https://db.shop"))
+    written(shop.folder, {"test_shop.py": "connect('localhsot')\n"})
+    assert shop.is_doubted(Missing("host", "localhsot"))
 
 
 def test_program(shop: Shop) -> None:
     assert shop.fact(PROGRAM) == "the program ffmpeg is not on PATH"
     assert shop.is_doubted(Missing("program", "ffmpeg -version"))
     assert shop.is_doubted(Missing("program", "ffmpeg7"))
-    tool = shop.folder / "ffmpeg"
-    tool.touch(0o755)
+    (shop.folder / "ffmpeg_").touch(0o755)
+    case = shop.judge(PROGRAM, variables={"PATH": str(shop.folder)})
+    assert case.cause.first.facts == ("the program ffmpeg is not on PATH; ffmpeg_ is",)
+    assert not case.blameless
+    (shop.folder / "ffmpeg").touch(0o755)
     assert shop.is_doubted(PROGRAM, variables={"PATH": str(shop.folder)})
 
 
@@ -275,6 +312,14 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     note = "not by the changes since the last commit: it fails the same way without them"
     assert shop.fact(missing, breakage=Breakage(total=1, note=note))
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
+
+
+@pytest.mark.parametrize("name", ["settings.toml", "other.py"])
+def test_changed_configuration(name: str, shop: Shop) -> None:
+    """Nothing was run again, so any code may have been imported."""
+    written(shop.folder, {name: "a = 1\n"})
+    git(shop.folder, "add", "-A")
+    assert shop.is_doubted(ADDRESS)
 
 
 # --- modules and fixtures ------------------------------------------------------------------
