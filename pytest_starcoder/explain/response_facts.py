@@ -113,6 +113,7 @@ def _asks_for_status(site: RaiseSite) -> bool:
 def values_on_line(site: RaiseSite) -> Iterator[object]:
     # HTTP clients keep the response in the error they raise for a bad status.
     yield attributes(site.exc).get("response")
+    yield site.exc  # a CalledProcessError has the output of the program
     for node in site.names():
         yield site.value(node)
     # Values without a name, which pytest keeps until an assertion has passed.

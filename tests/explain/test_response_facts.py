@@ -134,6 +134,15 @@ def test_error_with_a_response(tmp_path: Path) -> None:
     assert "the response (404 Not Found) says: no user 3" in observe("raise e", tmp_path, e=exc)
 
 
+def test_failed_program(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-c', 'import sys; sys.exit(\"bad input\")']\n"
+        "subprocess.run(command, capture_output=True, check=True)"
+    )
+    assert "the program says: bad input" in observe(code, tmp_path)
+
+
 def failure_beside(tmp_path: Path, error: str, **arguments: Any) -> Failure:
     """Return the failure of a line with a response, after the server raised `error`."""
     raised, _ = raised_in(tmp_path / "app.py", f"def view():\n    raise {error}\nview()")
