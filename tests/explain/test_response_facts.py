@@ -101,7 +101,7 @@ def response_404(**fields: object) -> Response:
     [
         "assert r.status_code == 200",
         "assert r.ok",
-        "data = 1\nassert data == 2",  # the only failed response
+        "data = r.status_code\nassert data == 2",
         "import unittest\nunittest.TestCase().assertEqual(r.status_code, 200)",
     ],
 )
@@ -116,8 +116,8 @@ def test_response_without_a_name(tmp_path: Path) -> None:
     assert says in observe("assert False", tmp_path, **scope)
 
 
-def test_several_responses(tmp_path: Path) -> None:
-    found = observe("assert data == 2", tmp_path, a=response_404(), b=response_404(), data=1)
+def test_unrelated_response(tmp_path: Path) -> None:
+    found = observe("assert data == 2", tmp_path, r=response_404(), data=1)
     assert not any("says" in sentence for sentence in found)
 
 
