@@ -27,6 +27,7 @@ from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.missing import find_missing
 from pytest_starcoder.explain.raise_site import RaiseSite, raise_site
 from pytest_starcoder.explain.reported_errors import ReportedError, reported_errors
+from pytest_starcoder.explain.stopped import describe_loops, was_stopped
 from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
 from pytest_starcoder.explain.unmet_expectations import unmet_expectation
 from pytest_starcoder.explain.value_facts import table_assertion
@@ -100,6 +101,9 @@ def capture_failure(
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
     observations = _observe(site, statement, comparison, reported, project)
+    if was_stopped(exc):
+        places = [(entry.frame, entry.line) for entry in entries]
+        observations = (*describe_loops(places, project.path_of), *observations)[:MAX_FACTS]
     if unmet is not None:
         seen = unmet.describe()
     else:

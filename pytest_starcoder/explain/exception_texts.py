@@ -28,4 +28,5 @@ def exception_text(exc: BaseException) -> str:
 
 def named_text(exc: BaseException) -> str:
     """Return the class and the text of an exception."""
-    return f"{type(exc).__name__}: {exception_text(exc)[:1000]}"
+    text = exception_text(exc)[:1000]
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

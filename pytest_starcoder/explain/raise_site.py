@@ -197,6 +197,8 @@ class RaiseSite:
         name = node.id
         is_global = name in self.frame.f_globals and name not in self.locals
         last = self._last_assignment(name, is_global)
+        if last is not None and last.statement.startswith(("import ", "from ")):
+            return  # everybody knows where an imported name is from
         if last is not None:
             verb = "is defined" if is_global else "was assigned"
             statement = one_line(last.statement, 100)
