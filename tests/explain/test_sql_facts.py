@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,9 @@ class StatementError(Exception):
     ],
 )
 def test_sqlite(code: str, fact: str, tmp_path: Path) -> None:
-    scope = {"db": sqlite3.connect(":memory:"), "sql": "INSERT INTO t VALUES (?)", "name": "Ada"}
-    assert fact in observe(code, tmp_path, f=lambda name: (name,), **scope)
+    scope = {"sql": "INSERT INTO t VALUES (?)", "name": "Ada", "f": lambda name: (name,)}
+    with closing(sqlite3.connect(":memory:")) as db:
+        assert fact in observe(code, tmp_path, db=db, **scope)
 
 
 def test_sqlalchemy(tmp_path: Path) -> None:
