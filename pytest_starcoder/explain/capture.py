@@ -91,7 +91,7 @@ def capture_failure(
     reported = reported_errors(exc, site, records)
     unmet = unmet_expectation(site) if site is not None else None
     called = list(_called_frames(entries, project, unmet.last_line if unmet else 0))
-    involved = _distinct([*_reported_frames(reported, project), *called], frames)
+    involved = _distinct(_involved_frames(reported, called, project), frames)
     statement = _failed_assertion(exc, entries)
     fixture = ""
     if frames and phase in ("setup", "teardown"):
@@ -174,6 +174,15 @@ def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Itera
     for error in errors:
         entries = list(_project_entries(error.exc, project))
         yield from reversed(list(_capture_frames(entries, project)))
+
+
+def _involved_frames(
+    errors: Iterable[ReportedError], called: Iterable[Frame], project: Project
+) -> Iterator[Frame]:
+    """Yield the functions that the failing line called, after those behind its failure."""
+    yield from _reported_frames([error for error in errors if not error.is_logged], project)
+    yield from called
+    yield from _reported_frames([error for error in errors if error.is_logged], project)
 
 
 def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:

@@ -34,6 +34,13 @@ OUTSIDE = "the cause is outside the code"
 DOCUMENTED = "the code does what its docstring shows"
 COMMITTED = "the code is as committed, and only the test has changed"
 
+REMOTE_KINDS = ("address", "network", "host")
+"""Kinds of missing things that a sandbox lacks in any case."""
+
+NO_SERVICE = "changes are tried in a sandbox, where no service may answer"
+
+NOT_JUDGED = "no change is named: in the sandbox, a service may not answer as it did in the run"
+
 NO_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
 
@@ -148,14 +155,18 @@ class Environment:
         missing = case.cause.first.missing
         if missing is None:
             return self._judge_test(case)
+        if missing.kind in REMOTE_KINDS:
+            case = _without_denial(case)
         diagnosis = self.diagnose(case, missing)
         if not diagnosis.fact:
             return case
         case = replace(case, cause=_with_fact(case.cause, diagnosis.fact))
         if not diagnosis.is_outside or not _allows(case):
-            return case
+            # Every change that avoids the connection would seem to help.
+            is_remote = missing.kind in REMOTE_KINDS and not self._serves(case)
+            return replace(case, unsearched=NO_SERVICE) if is_remote else case
         reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
-        return replace(case, suspects=(), blameless=reason)
+        return replace(case, suspects=(), unsearched=reason)
 
     def _judge_test(self, case: Case) -> Case:
         """Return the case with a fact that speaks for the code and against the test, if any."""
@@ -164,11 +175,11 @@ class Environment:
         documented = documented_result(case, self._sources)
         if documented:
             cause = _with_fact(case.cause, documented)
-            case = replace(case, cause=cause, blameless=DOCUMENTED)
+            case = replace(case, cause=cause, unsearched=DOCUMENTED)
         committed = "" if case.breakage.note else self._only_test_changed(case)
         if committed:
             cause = _with_fact(case.cause, committed)
-            case = replace(case, cause=cause, blameless=COMMITTED, changed=())
+            case = replace(case, cause=cause, unsearched=COMMITTED, changed=())
         return case
 
     def _only_test_changed(self, case: Case) -> str:
@@ -276,8 +287,8 @@ class Environment:
             fact += f" ({port} is the default port of {service})"
         is_known = bool(service) or self._is_given(case, port) or port in ("80", "443")
         is_named = host in LOCAL or self._is_given(case, host)
-        serves = any(SERVING.search(self._sources(path)) for path in self._files_of(case))
-        return Diagnosis(fact, is_known and is_named and not serves and not self._is_doubtful(case))
+        is_doubtful = self._serves(case) or self._is_doubtful(case)
+        return Diagnosis(fact, is_known and is_named and not is_doubtful)
 
     def _host(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
@@ -307,6 +318,10 @@ class Environment:
     def _variables(self) -> Mapping[str, str]:
         """The environment variables before any test could change them."""
         return self._launch.environment or os.environ
+
+    def _serves(self, case: Case) -> bool:
+        """Return whether the code or the test may start the server itself."""
+        return any(SERVING.search(self._sources(path)) for path in self._files_of(case))
 
     def _is_doubtful(self, case: Case) -> bool:
         """Return whether the test may want something to be missing, or the code has changed."""
@@ -400,6 +415,17 @@ class Environment:
             if line.search(self._sources(file.name)):
                 return file.name
         return ""
+
+
+def _without_denial(case: Case) -> Case:
+    """Return the case without a note that no change is to blame.
+
+    Where changes are undone, there may be no network: the test fails without any change, too.
+    """
+    breakage = case.breakage
+    if breakage.pieces or not breakage.note or not breakage.total:
+        return case
+    return replace(case, breakage=replace(breakage, note=NOT_JUDGED, total=0))
 
 
 def _set_variables(text: str) -> list[str]:

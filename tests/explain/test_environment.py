@@ -12,7 +12,15 @@ from support.repositories import git, repository, written
 
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.environment import COMMITTED, NO_FIXTURE, OUTSIDE, Environment
+from pytest_starcoder.explain.environment import (
+    COMMITTED,
+    NO_FIXTURE,
+    NO_SERVICE,
+    NOT_JUDGED,
+    OUTSIDE,
+    REMOTE_KINDS,
+    Environment,
+)
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame, Missing
 from pytest_starcoder.runner.launch import Launch
@@ -71,13 +79,13 @@ class Shop:
     def fact(self, missing: Missing, **conditions: object) -> str:
         """Return the only fact of a failure that is outside the code."""
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        assert (case.blameless, case.suspects) == (OUTSIDE, ())
+        assert (case.unsearched, case.suspects) == (OUTSIDE, ())
         [fact] = case.cause.first.facts
         return fact
 
     def is_doubted(self, missing: Missing, **conditions: object) -> bool:
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        return not case.blameless and len(case.suspects) == 1
+        return case.unsearched in ("", NO_SERVICE) and len(case.suspects) == 1
 
 
 @pytest.fixture
@@ -214,7 +222,7 @@ def test_variable_read_by_a_fixture(shop: Shop) -> None:
 
 def test_variable_that_was_set(shop: Shop) -> None:
     case = shop.judge(VARIABLE, variables={"SHOP_KEY": "s3cret"})
-    assert not case.blameless
+    assert not case.unsearched
     fact = "the environment variable SHOP_KEY was set when pytest started"
     assert case.cause.first.facts == (fact,)
 
@@ -265,7 +273,14 @@ def test_address_in_the_environment(shop: Shop) -> None:
 
 def test_server_of_the_project(shop: Shop) -> None:
     written(shop.folder, {"conftest.py": "server = HTTPServer(('localhost', 7001), Shop)\n"})
-    assert shop.is_doubted(ADDRESS)
+    case = shop.judge(ADDRESS)
+    assert (case.unsearched, len(case.suspects)) == ("", 1)
+
+
+def test_search_without_service(shop: Shop) -> None:
+    """In a sandbox without the service, every change that avoids the connection would do."""
+    case = shop.judge(Missing("address", "broker", "9999"))
+    assert (case.unsearched, len(case.suspects)) == (NO_SERVICE, 1)
 
 
 def test_host(shop: Shop) -> None:
@@ -283,7 +298,7 @@ def test_program(shop: Shop) -> None:
     (shop.folder / "ffmpeg_").touch(0o755)
     case = shop.judge(PROGRAM, variables={"PATH": str(shop.folder)})
     assert case.cause.first.facts == ("the program ffmpeg is not on PATH; ffmpeg_ is",)
-    assert not case.blameless
+    assert not case.unsearched
     (shop.folder / "ffmpeg").touch(0o755)
     assert shop.is_doubted(PROGRAM, variables={"PATH": str(shop.folder)})
 
@@ -310,7 +325,12 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     written(shop.folder, {"shop.py": text})
     assert shop.is_doubted(missing)
     note = "not by the changes since the last commit: it fails the same way without them"
-    assert shop.fact(missing, breakage=Breakage(total=1, note=note))
+    breakage = Breakage(total=1, note=note)
+    if missing.kind in REMOTE_KINDS:  # the sandbox has no network, whatever the code
+        assert shop.is_doubted(missing, breakage=breakage)
+        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NOT_JUDGED)
+    else:
+        assert shop.fact(missing, breakage=breakage)
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
 
 
@@ -335,7 +355,7 @@ def test_module(shop: Shop) -> None:
 
 def test_fixture(shop: Shop) -> None:
     case = shop.judge(Missing("fixture", "tmp_pth", "tmp_path"))
-    assert (case.blameless, case.suspects) == (NO_FIXTURE, ())
+    assert (case.unsearched, case.suspects) == (NO_FIXTURE, ())
     assert case.cause.first.facts == ("the nearest fixture is 'tmp_path'",)
 
 
@@ -365,12 +385,12 @@ def judge_test(shop: Shop, line: int = 3, breakage: Breakage = NO_BREAKAGE) -> C
 def test_only_the_test_has_changed(tested: Shop) -> None:
     case = judge_test(tested)
     fact = "only test_shop.py has changed since the last commit; the code is as committed"
-    assert (case.cause.first.facts, case.blameless) == ((fact,), COMMITTED)
+    assert (case.cause.first.facts, case.unsearched) == ((fact,), COMMITTED)
 
 
 def test_undoing_says_more(tested: Shop) -> None:
-    assert not judge_test(tested, breakage=Breakage((CODE,))).blameless
-    assert not judge_test(tested, breakage=Breakage(note="test_prices is new")).blameless
+    assert not judge_test(tested, breakage=Breakage((CODE,))).unsearched
+    assert not judge_test(tested, breakage=Breakage(note="test_prices is new")).unsearched
 
 
 @pytest.mark.parametrize(
@@ -384,11 +404,11 @@ def test_undoing_says_more(tested: Shop) -> None:
 )
 def test_more_has_changed(files: dict[str, str], tested: Shop) -> None:
     written(tested.folder, files)
-    assert not judge_test(tested).blameless
+    assert not judge_test(tested).unsearched
 
 
 def test_change_that_did_not_run(tested: Shop) -> None:
-    assert not judge_test(tested, line=2).blameless
+    assert not judge_test(tested, line=2).unsearched
 
 
 def test_new_test(shop: Shop) -> None:
@@ -396,4 +416,4 @@ def test_new_test(shop: Shop) -> None:
     written(shop.folder, {"test_shop.py": "def test_others(): ...\n"})
     git(shop.folder, "commit", "-qam", "second")
     written(shop.folder, {"test_shop.py": TEST.format(2)})
-    assert not judge_test(shop).blameless
+    assert not judge_test(shop).unsearched

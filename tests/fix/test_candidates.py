@@ -72,7 +72,7 @@ def test_pairs() -> None:
         assert pair.cost == costs[first] + costs[second]
 
 
-def test_unset_variable() -> None:
+def test_missing_variable() -> None:
     """No edit puts the whole environment, or nothing, in the place of a variable."""
     source = 'import os\n\ndef f(n):\n    return "https://" + os.environ["SHOP_HOST"]\n'
     case = case_of(source, ["t.py::test_f"])
