@@ -65,6 +65,11 @@ def out_of_time(pieces: Iterable[Piece], changes: Changes, setting: str) -> Brea
     return Breakage(since=changes.since, left_out=changes.left_out, note=note)
 
 
+def no_time(setting: str) -> Breakage:
+    """Return that the time of `setting` was over before a test could run."""
+    return Breakage(note=f"no change was undone: time ran out (setting {setting})")
+
+
 def each_once(breakages: Sequence[Breakage]) -> list[Breakage]:
     """Return the breakages without the notes that an earlier one has."""
     notes = {""}

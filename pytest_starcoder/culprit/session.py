@@ -114,11 +114,17 @@ class _Attempt:
         tests = [*earlier, *(target.test for target in self._targets)]
         launch = self._context.launch
         with Trials(launch, list(dict.fromkeys(tests)), self._deadline, self._level) as trials:
-            baseline = self._run_alone(trials)
-            targets = list(self._reproduced(baseline, trials))
+            baseline: dict[str, Record] = {}
+            # One by one, so that the changes of the first ones are undone while there is time.
+            reproduced = self._reproduced(baseline, trials)
+            if changes is None:
+                for _ in reproduced:
+                    pass  # only the order of tests is to be found
+            targets: Sequence[Target] = ()
             count = 0
-            while changes is not None and targets:
-                targets = self._search_changes(changes, targets, baseline, trials)
+            while changes is not None and (targets or not count):
+                search = targets if count else reproduced
+                targets = self._search_changes(changes, search, baseline, trials)
                 changes = next(comparisons, None)
                 count += 1
         if targets and count == 1 and self._lacks_commits and not self._context.since:
@@ -150,23 +156,27 @@ class _Attempt:
 
     # --- with nothing undone ---------------------------------------------------------------
 
-    def _run_alone(self, trials: Trials) -> dict[str, Record]:
-        """Run each test that judges in a process of its own."""
-        records: dict[str, Record] = {}
-        for test in dict.fromkeys(target.test for target in self._targets):
+    def _run_alone(self, test: str, baseline: dict[str, Record], trials: Trials) -> None:
+        """Run a test in a process of its own, unless that was done."""
+        if test not in baseline:
             [run] = trials.run_session({test: BASELINE_SECONDS})
             for record in run.records:
-                records[record.nodeid] = record
-        return records
+                baseline[record.nodeid] = record
 
     def _reproduced(self, baseline: dict[str, Record], trials: Trials) -> Iterator[Target]:
-        """Yield the targets that fail in the sandbox as they did; say why others do not."""
+        """Yield the targets that fail in the sandbox as they did; say why others do not.
+
+        Their records are added to `baseline`.
+        """
         for target in self._targets:
+            self._run_alone(target.test, baseline, trials)
             order = self._find_order(target, baseline, trials)
             if order is None:
                 record = baseline.get(target.test)
                 if record is not None and target.is_failure(record):
                     yield target
+                elif record is None and self._deadline.is_over:
+                    self.results[target.test] = notes.no_time(self._deadline.setting)
                 else:
                     self.results[target.test] = notes.NOT_REPRODUCED
                 continue
@@ -214,7 +224,7 @@ class _Attempt:
     def _search_changes(
         self,
         changes: Changes,
-        targets: Sequence[Target],
+        targets: Iterable[Target],
         baseline: Mapping[str, Record],
         trials: Trials,
     ) -> list[Target]:

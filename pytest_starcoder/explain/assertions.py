@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Self
 
 from pytest_starcoder.explain.codes import is_code, status_facts
-from pytest_starcoder.explain.differences import differences
+from pytest_starcoder.explain.differences import differences, is_expectation
 from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.source.functions import lines_of
 from pytest_starcoder.source.syntax import is_literal, syntax_tree
@@ -34,7 +34,8 @@ class Comparison:
     """The two sides of a failed comparison, as short texts.
 
     `differences` assume that the right side is the expected one, `mirrored_differences` the left.
-    `integers` are both sides if they are integers.
+    `integers` are both sides if they are integers. `expectation` is the side that only a test
+    would make, such as `pytest.approx(1)` or a snapshot: 'lhs', 'rhs' or empty.
     """
 
     op: str
@@ -43,14 +44,16 @@ class Comparison:
     differences: tuple[str, ...] = ()
     mirrored_differences: tuple[str, ...] = ()
     integers: tuple[int, int] | None = None
+    expectation: str = ""
 
     @classmethod
     def of_values(cls, op: str, lhs: object, rhs: object) -> Self:
         # Not later, because the test may change the values before it ends.
         sentences = differences(op, lhs, rhs)
-        mirrored = differences(op, rhs, lhs) if op == "==" else ()
+        expectation = _expectation_of(lhs, rhs)
+        mirrored = differences(op, rhs, lhs) if op == "==" and expectation != "rhs" else ()
         integers = _integers(lhs, rhs) if op == "==" else None
-        return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored, integers)
+        return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored, integers, expectation)
 
     @classmethod
     def of_message(cls, message: str) -> Self | None:
@@ -93,7 +96,7 @@ def value_differences(statement: ast.Assert, comparison: Comparison) -> tuple[st
         for side, integers in _sides(test, comparison.integers):
             if is_code(side):
                 return tuple(status_facts(side, *integers))
-    if _is_expected_first(test):
+    if _is_expected_first(test, comparison):
         return comparison.mirrored_differences or comparison.differences
     return comparison.differences
 
@@ -169,7 +172,7 @@ def describe_sides(test: ast.Compare, comparison: Comparison) -> str:
     expected, expected_value = test.comparators[0], comparison.rhs
     op = comparison.op
     # A container on the right of `in` is never the value that the test checks.
-    if _is_expected_first(test) and op not in ("in", "not in"):
+    if _is_expected_first(test, comparison) and op not in ("in", "not in"):
         actual, expected = expected, actual
         value, expected_value = expected_value, value
         op = MIRRORED.get(op, op)
@@ -191,5 +194,17 @@ def _expectation(op: str, expected: ast.expr, value: str) -> str:
     return f"{expectation} ({code})"
 
 
-def _is_expected_first(test: ast.Compare) -> bool:
-    return is_literal(test.left) and not is_literal(test.comparators[0])
+def _is_expected_first(test: ast.Compare, comparison: Comparison) -> bool:
+    """Return whether the left side of a comparison is the expected one."""
+    if comparison.expectation:
+        return comparison.expectation == "lhs"
+    right = test.comparators[0]
+    if isinstance(right, ast.Call) and ast.unparse(right.func).endswith("approx"):
+        return False
+    return is_literal(test.left) and not is_literal(right)
+
+
+def _expectation_of(lhs: object, rhs: object) -> str:
+    """Return which side is an object that only tests compare with; empty if neither or both."""
+    sides = is_expectation(lhs), is_expectation(rhs)
+    return {(True, False): "lhs", (False, True): "rhs"}.get(sides, "")

@@ -20,11 +20,14 @@ from pytest_starcoder.explain.assertions import (
     describe_assertion,
     value_differences,
 )
-from pytest_starcoder.explain.facts import facts
+from pytest_starcoder.explain.doctest_failures import FailedExample, failed_example
+from pytest_starcoder.explain.exception_texts import exception_text, named_text
+from pytest_starcoder.explain.facts import facts_at
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.missing import find_missing
-from pytest_starcoder.explain.raise_site import RaiseSite
+from pytest_starcoder.explain.raise_site import RaiseSite, raise_site
 from pytest_starcoder.explain.reported_errors import ReportedError, reported_errors
+from pytest_starcoder.explain.stopped import describe_loops, was_stopped
 from pytest_starcoder.explain.unittest_assertions import describe_unittest, unittest_assertion
 from pytest_starcoder.explain.unmet_expectations import unmet_expectation
 from pytest_starcoder.explain.value_facts import table_assertion
@@ -34,7 +37,7 @@ from pytest_starcoder.source.callees import called_functions
 from pytest_starcoder.source.functions import source_of
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.reprs import ADDRESS, safe_str
+from pytest_starcoder.text.reprs import ADDRESS
 
 MAX_SOURCE_LINES = 40
 """Maximum number of lines of one function; those around the executed line are kept."""
@@ -75,6 +78,12 @@ def capture_failure(
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
     saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
+    example = failed_example(exc)
+    if example is not None:
+        if example.error is None:
+            failure = _doctest_failure(example, exc, nodeid, phase, project)
+            return _redact(failure, (), redactor or Redactor.from_environment())
+        exc = example.error
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
     frames = list(_capture_frames(entries, project))
@@ -82,7 +91,7 @@ def capture_failure(
     reported = reported_errors(exc, site, records)
     unmet = unmet_expectation(site) if site is not None else None
     called = list(_called_frames(entries, project, unmet.last_line if unmet else 0))
-    involved = _distinct([*_reported_frames(reported, project), *called], frames)
+    involved = _distinct(_involved_frames(reported, called, project), frames)
     statement = _failed_assertion(exc, entries)
     fixture = ""
     if frames and phase in ("setup", "teardown"):
@@ -91,7 +100,10 @@ def capture_failure(
     if called and statement:
         first = called[0]
         asserted = f"{first.path}:{first.first_line}"
-    observations = _observe(exc, entries, statement, comparison, reported, project)
+    observations = _observe(site, statement, comparison, reported, project)
+    if was_stopped(exc):
+        places = [(entry.frame, entry.line) for entry in entries]
+        observations = (*describe_loops(places, project.path_of), *observations)[:MAX_FACTS]
     if unmet is not None:
         seen = unmet.describe()
     else:
@@ -112,9 +124,29 @@ def capture_failure(
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
 
+def _doctest_failure(
+    example: FailedExample, exc: BaseException, nodeid: str, phase: str, project: Project
+) -> Failure:
+    """Return the failure of an example that did not print what it should."""
+    frame = example.frame(project)
+    callees = []
+    for code in example.called():
+        if project.holds(code.co_filename):
+            callees.append(_capture_frame(code, code.co_firstlineno, project))
+    return Failure(
+        nodeid=nodeid,
+        phase=phase,
+        exception=type(exc).__name__,
+        message=example.describe(),
+        seen=example.describe(),
+        frames=() if frame is None else (frame,),
+        callees=tuple(callees),
+        facts=example.facts(),
+    )
+
+
 def _observe(
-    exc: BaseException,
-    entries: Sequence[Entry],
+    site: RaiseSite | None,
     statement: ast.Assert | None,
     comparison: Comparison | None,
     reported: Iterable[ReportedError],
@@ -127,16 +159,14 @@ def _observe(
     for error in reported:
         observations |= dict.fromkeys(_describe_reported(error, project))
     # Without a project frame, there are no values to inspect.
-    for last in entries[-1:]:
-        observations |= dict.fromkeys(facts(exc, *last))
+    if site is not None:
+        observations |= dict.fromkeys(facts_at(site))
     return tuple(islice(observations, MAX_FACTS))
 
 
 def _raise_site(exc: BaseException, entries: Sequence[Entry]) -> RaiseSite | None:
     """Return where an exception was raised in the project; None if it was raised elsewhere."""
-    for last in entries[-1:]:
-        return RaiseSite(exc, *last)
-    return None
+    return raise_site(exc, *entries[-1]) if entries else None
 
 
 def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Iterator[Frame]:
@@ -144,6 +174,15 @@ def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Itera
     for error in errors:
         entries = list(_project_entries(error.exc, project))
         yield from reversed(list(_capture_frames(entries, project)))
+
+
+def _involved_frames(
+    errors: Iterable[ReportedError], called: Iterable[Frame], project: Project
+) -> Iterator[Frame]:
+    """Yield the functions that the failing line called, after those behind its failure."""
+    yield from _reported_frames([error for error in errors if not error.is_logged], project)
+    yield from called
+    yield from _reported_frames([error for error in errors if error.is_logged], project)
 
 
 def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:
@@ -160,7 +199,7 @@ def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:
 
 def _describe_reported(error: ReportedError, project: Project) -> Iterator[str]:
     """Yield a sentence on an exception, if it says more than the failure's own message."""
-    text = one_line(f"{error.verb} {_named_text(error.exc)}", 140)
+    text = one_line(f"{error.verb} {named_text(error.exc)}", 140)
     for frame in _reported_frames([error], project):
         yield f"{text} at {frame.path}:{frame.line} in {frame.function}"
         return
@@ -196,7 +235,7 @@ def _describe(
     """Return one sentence on what happened."""
     message = _message(exc)
     if statement is not None:
-        return describe_assertion(statement, _text(exc), message, comparison)
+        return describe_assertion(statement, exception_text(exc), message, comparison)
     assertion = unittest_assertion(exc)
     # An assertion that a library calls has no expressions that a reader knows.
     if assertion is not None and entries and assertion.site.frame is entries[-1].frame:
@@ -205,7 +244,7 @@ def _describe(
             return sentence
     if observations and table_assertion(exc):
         # The rest repeats the whole tables.
-        message = _text(exc).strip().partition("\n")[0]
+        message = exception_text(exc).strip().partition("\n")[0]
     kind = type(exc).__name__
     return f"raised {kind}: {message}" if message else f"raised {kind}"
 
@@ -238,26 +277,22 @@ def _root_cause(exc: BaseException, project: Project) -> BaseException:
 
 def _message(exc: BaseException) -> str:
     """Return the texts of an exception, its group and its cause on one line."""
-    texts = [_text(exc)[:4000]]
+    texts = [exception_text(exc)[:4000]]
     if isinstance(exc, BaseExceptionGroup):
-        texts += map(_named_text, exc.exceptions[:3])
-    if exc.__cause__ is not None and _named_text(exc.__cause__) != _named_text(exc):
-        texts.append(f"from {_named_text(exc.__cause__)}")
+        texts += map(named_text, exc.exceptions[:3])
+    cause = exc.__cause__
+    # Database libraries repeat the message of the driver, for example.
+    if cause is not None and not _repeats(exc, cause):
+        texts.append(f"from {named_text(cause)}")
     message = ", ".join(filter(None, texts))
     # Addresses differ in every run, so no prompt would ever be answered from the cache.
     return one_line(ADDRESS.sub("", message), 400)
 
 
-def _named_text(exc: BaseException) -> str:
-    return f"{type(exc).__name__}: {_text(exc)[:1000]}"
-
-
-def _text(exc: BaseException) -> str:
-    if type(exc).__name__ == "FixtureLookupError":  # its str shows pytest's internals
-        fixture = vars(exc).get("argname")
-        if isinstance(fixture, str):
-            return f"fixture {fixture!r} not found"
-    return safe_str(exc)
+def _repeats(exc: BaseException, cause: BaseException) -> bool:
+    """Return whether an exception has the class name and the whole text of its cause."""
+    text = exception_text(cause)
+    return type(exc).__name__ == type(cause).__name__ and bool(text) and text in exception_text(exc)
 
 
 # --- frames --------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Case:
     `ranked` are lines, the most suspicious first; `scores` are the scores of those that ran;
     `changed` are sentences on executed lines with uncommitted changes or changes on the branch.
     `changed_code` is the code around the fix, or around the change that broke the test.
-    `blameless` is the reason why the code is not at fault, if the evidence says so.
+    `unsearched` is the reason why no fix is to be searched for, if there is one.
     """
 
     cause: Cause
@@ -84,7 +84,7 @@ class Case:
     changed: tuple[str, ...] = ()
     breakage: Breakage = NO_BREAKAGE
     changed_code: tuple[Excerpt, ...] = ()
-    blameless: str = ""
+    unsearched: str = ""
 
     def with_fix(self, fix: Fix, sources: SourceFiles) -> Case:
         """Return the case with a fix, and the code that it changes."""

@@ -12,7 +12,7 @@ import inspect
 import types
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
@@ -46,6 +46,9 @@ MAX_SENTENCES = 3
 
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
+
+EXPECTATION_PACKAGES = {"syrupy", "inline_snapshot", "snapshottest", "dirty_equals"}
+"""Packages whose objects are expected values."""
 
 DICT_VIEWS = {type({}.keys()), type({}.values()), type({}.items())}
 """The types of views, which `types` does not name."""
@@ -95,6 +98,9 @@ def _compare(op: str, actual: object, expected: object) -> Iterator[str]:
 
 
 def _compare_equality(actual: object, expected: object) -> Iterator[str]:
+    texts = _snapshot_texts(expected)
+    if texts is not None:
+        actual, expected = texts
     tolerance = None
     if _is_approx(expected):
         approx = attributes(expected)
@@ -120,6 +126,24 @@ def _is_approx(value: object) -> bool:
     """Return whether a value was made by `pytest.approx`."""
     kind = type(value)
     return kind.__name__.startswith("Approx") and kind.__module__.startswith("_pytest.")
+
+
+def is_expectation(value: object) -> bool:
+    """Return whether a value is one that only tests compare with, such as a snapshot."""
+    packages = {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
+    return _is_approx(value) or bool(packages & EXPECTATION_PACKAGES)
+
+
+def _snapshot_texts(snapshot: object) -> tuple[str, str] | None:
+    """Return the actual and the stored text of a snapshot of syrupy; None for anything else."""
+    results = attributes(snapshot).get("_execution_results")
+    if not type(snapshot).__module__.startswith("syrupy.") or not results:
+        return None
+    last = attributes(list(results.values())[-1])
+    actual, expected = last.get("asserted_data"), last.get("recalled_data")
+    if type(actual) is type(expected) is str:
+        return actual, expected
+    return None
 
 
 def _compare_pair(pair: Pair) -> Iterator[str]:
@@ -148,7 +172,7 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
     pair = dataclasses.replace(pair, actual=actual, expected=expected)
     if is_number(actual) and is_number(expected):
         yield from compare_numbers(pair)
-    elif is_instance(actual, date) and is_instance(expected, date):
+    elif is_instance(actual, date, timedelta) and is_instance(expected, date, timedelta):
         yield from compare_dates(pair)
     else:
         yield from _compare_contents(pair)
@@ -302,15 +326,19 @@ def _compare_members_of_sets(pair: Pair, actual: Any, expected: Any) -> Iterator
 
 def _compare_objects(pair: Pair, fields: list[str]) -> Iterator[str]:
     """Yield the first field in which two objects of a class differ."""
-    for name in fields:
+    public = [name for name in fields if not name.startswith("_")]
+    by_identity = compares_identity(pair.actual)
+    # Without `__eq__`, private fields explain nothing: they are often caches.
+    for name in public if by_identity else fields:
         actual = _field(pair.actual, name)
         expected = _field(pair.expected, name)
         if pair.differs(actual, expected):
             yield from _compare_item(pair.item(f".{name}", actual, expected))
             return
-    if compares_identity(pair.actual):
+    if by_identity:
         kind = type(pair.actual).__name__
-        yield f"{pair.at}all fields are equal, but {kind} defines no __eq__"
+        which = "all fields" if len(public) == len(fields) else "all public fields"
+        yield f"{pair.at}{which} are equal, but {kind} defines no __eq__"
 
 
 def _fields(value: Any) -> list[str]:

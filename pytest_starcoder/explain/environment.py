@@ -7,6 +7,7 @@ a deleted file that git tracks. In doubt, only what was observed is said.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -33,6 +34,13 @@ OUTSIDE = "the cause is outside the code"
 DOCUMENTED = "the code does what its docstring shows"
 COMMITTED = "the code is as committed, and only the test has changed"
 
+REMOTE_KINDS = ("address", "network", "host")
+"""Kinds of missing things that a sandbox lacks in any case."""
+
+NO_SERVICE = "changes are tried in a sandbox, where no service may answer"
+
+NOT_JUDGED = "no change is named: in the sandbox, a service may not answer as it did in the run"
+
 NO_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
 
@@ -41,6 +49,9 @@ MAX_FILES = 80
 
 SIMILAR = 0.85
 """Similarity, as difflib computes it, from which one name may be a misspelling of another."""
+
+NEAR = 0.8
+"""The same for the short names of programs and hosts."""
 
 MIN_FREE = 1_000_000
 """Number of free bytes below which a disk is full."""
@@ -76,7 +87,10 @@ PURPOSE = re.compile(
 
 UNSETTING = re.compile(r"\bdelenv\b|clear\s*=\s*True|environ\.(pop|clear)|del os\.environ")
 
-SETTING = re.compile(r"""(?:setenv\(|environ\[|putenv\(|environ\.setdefault\()\s*["'](\w+)["']""")
+SETTING = re.compile(
+    r"""(?:setenv\(|putenv\(|environ\.setdefault\()\s*["'](\w+)["']"""
+    r"""|environ\[\s*["'](\w+)["']\s*\]\s*=(?!=)"""
+)
 
 SERVING = re.compile(
     r"\blisten\(|\.bind\(|start_server|create_server|HTTPServer|TCPServer|serve_forever"
@@ -103,7 +117,10 @@ NOTHING = Diagnosis()
 
 
 class Environment:
-    """Judges the failures of one session; `conventions` tell its tests from other code."""
+    """Judges the failures of one session; `conventions` tell its tests from other code.
+
+    `started` is when its tests began, in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -111,12 +128,14 @@ class Environment:
         sources: SourceFiles,
         conventions: Conventions,
         history: History,
+        started: float = math.inf,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         self._launch = launch
         self._sources = sources
         self._conventions = conventions
         self._history = history
+        self._started = started
         self._free_bytes = free_bytes
         self._files = MissingFiles(launch.project, History(launch.project.repository))
         self._modules = MissingModules(launch.project)
@@ -124,19 +143,30 @@ class Environment:
     def judge(self, case: Case) -> Case:
         """Return the case with what is missing as its first fact.
 
-        If that is the cause, no line is a suspect and no fix is to be searched for.
+        If that is the cause, no line is a suspect and no fix is to be searched for. What cannot
+        be read is no evidence.
         """
+        try:
+            return self._judge(case)
+        except OSError:
+            return case
+
+    def _judge(self, case: Case) -> Case:
         missing = case.cause.first.missing
         if missing is None:
             return self._judge_test(case)
+        if missing.kind in REMOTE_KINDS:
+            case = _without_denial(case)
         diagnosis = self.diagnose(case, missing)
         if not diagnosis.fact:
             return case
         case = replace(case, cause=_with_fact(case.cause, diagnosis.fact))
         if not diagnosis.is_outside or not _allows(case):
-            return case
+            # Every change that avoids the connection would seem to help.
+            is_remote = missing.kind in REMOTE_KINDS and not self._serves(case)
+            return replace(case, unsearched=NO_SERVICE) if is_remote else case
         reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
-        return replace(case, suspects=(), blameless=reason)
+        return replace(case, suspects=(), unsearched=reason)
 
     def _judge_test(self, case: Case) -> Case:
         """Return the case with a fact that speaks for the code and against the test, if any."""
@@ -145,11 +175,11 @@ class Environment:
         documented = documented_result(case, self._sources)
         if documented:
             cause = _with_fact(case.cause, documented)
-            case = replace(case, cause=cause, blameless=DOCUMENTED)
+            case = replace(case, cause=cause, unsearched=DOCUMENTED)
         committed = "" if case.breakage.note else self._only_test_changed(case)
         if committed:
             cause = _with_fact(case.cause, committed)
-            case = replace(case, cause=cause, blameless=COMMITTED, changed=())
+            case = replace(case, cause=cause, unsearched=COMMITTED, changed=())
         return case
 
     def _only_test_changed(self, case: Case) -> str:
@@ -204,7 +234,8 @@ class Environment:
     def _file(self, case: Case, missing: Missing) -> Diagnosis:
         deleted = self._files.deleted(missing.detail)
         if deleted:
-            return Diagnosis(deleted, True)
+            in_this_run = self._files.was_changed_since(missing.detail, self._started)
+            return Diagnosis(deleted, not in_this_run)
         if self._is_doubtful(case) or not self._is_given(case, missing.name):
             return NOTHING
         fact = self._files.unavailable(missing.detail)
@@ -239,7 +270,7 @@ class Environment:
             fact += f"; {example} has it"
         texts = [self._sources(path) for path in self._test_files(case)]
         unset = any(map(UNSETTING.search, texts))
-        set_names = [each for text in texts for each in SETTING.findall(text)]
+        set_names = [each for text in texts for each in _set_variables(text)]
         is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
         # A test that sets the variable itself relies on code that reads it later.
         is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
@@ -256,14 +287,15 @@ class Environment:
             fact += f" ({port} is the default port of {service})"
         is_known = bool(service) or self._is_given(case, port) or port in ("80", "443")
         is_named = host in LOCAL or self._is_given(case, host)
-        serves = any(SERVING.search(self._sources(path)) for path in self._files_of(case))
-        return Diagnosis(fact, is_known and is_named and not serves and not self._is_doubtful(case))
+        is_doubtful = self._serves(case) or self._is_doubtful(case)
+        return Diagnosis(fact, is_known and is_named and not is_doubtful)
 
     def _host(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
         if not re.fullmatch(r"[\w.-]+", name):
             return NOTHING
-        is_doubtful = name.endswith(".invalid") or self._is_doubtful(case)
+        is_misspelt = bool(get_close_matches(name, LOCAL, 1, NEAR))
+        is_doubtful = name.endswith(".invalid") or is_misspelt or self._is_doubtful(case)
         is_given = self._is_given(case, name)
         return Diagnosis(f"the host name {name} does not resolve", is_given and not is_doubtful)
 
@@ -273,9 +305,12 @@ class Environment:
             return NOTHING
         if shutil.which(name, path=self._variables.get("PATH")):
             return NOTHING
+        fact = f"the program {name} is not on PATH"
+        near = get_close_matches(name, self._programs, 1, NEAR)
+        if near:
+            return Diagnosis(f"{fact}; {near[0]} is")
         is_doubtful = PURPOSE.search(name) or self._is_doubtful(case)
-        is_given = self._is_given(case, name)
-        return Diagnosis(f"the program {name} is not on PATH", is_given and not is_doubtful)
+        return Diagnosis(fact, self._is_given(case, name) and not is_doubtful)
 
     # --- evidence --------------------------------------------------------------------------
 
@@ -283,6 +318,10 @@ class Environment:
     def _variables(self) -> Mapping[str, str]:
         """The environment variables before any test could change them."""
         return self._launch.environment or os.environ
+
+    def _serves(self, case: Case) -> bool:
+        """Return whether the code or the test may start the server itself."""
+        return any(SERVING.search(self._sources(path)) for path in self._files_of(case))
 
     def _is_doubtful(self, case: Case) -> bool:
         """Return whether the test may want something to be missing, or the code has changed."""
@@ -296,15 +335,37 @@ class Environment:
         """Return whether code that runs is not committed, unless undoing it makes no difference."""
         if case.breakage.note and case.breakage.total:
             return False
-        for path, number in case.scores:
-            is_test = path in self._conventions.files
-            if not is_test and number in self._changed.get(path, ()):
+        executed = set(case.scores)
+        for outcome in case.replay.failing[:1]:
+            for path, imported in outcome.imported.items():
+                executed.update((path, number) for number in imported)
+        for path, numbers in self._changed.items():
+            if path in self._conventions.files:
+                continue
+            # Without a second run it is not known which code was imported.
+            if path.endswith(CONFIGURATION) or (not case.replay.failing and path.endswith(".py")):
+                return True
+            if any((path, number) in executed for number in numbers):
                 return True
         return False
 
     @cached_property
+    def _programs(self) -> list[str]:
+        """The names of the programs on PATH."""
+        names: set[str] = set()
+        for folder in self._variables.get("PATH", "").split(os.pathsep):
+            with contextlib.suppress(OSError):
+                names.update(file.name for file in Path(folder).iterdir())
+        return sorted(names)
+
+    @cached_property
     def _changed(self) -> Changed:
-        return self._history.changed_lines(untracked=True)
+        """The lines that are not committed, of untracked files only those of Python."""
+        changed = dict(self._history.changed_lines())
+        for path, lines in self._history.changed_lines(untracked=True).items():
+            if path.endswith(".py"):
+                changed.setdefault(path, lines)
+        return changed
 
     def _is_given(self, case: Case, text: str) -> bool:
         """Return whether a name stands in code, in the configuration or in the environment.
@@ -356,6 +417,22 @@ class Environment:
         return ""
 
 
+def _without_denial(case: Case) -> Case:
+    """Return the case without a note that no change is to blame.
+
+    Where changes are undone, there may be no network: the test fails without any change, too.
+    """
+    breakage = case.breakage
+    if breakage.pieces or not breakage.note or not breakage.total:
+        return case
+    return replace(case, breakage=replace(breakage, note=NOT_JUDGED, total=0))
+
+
+def _set_variables(text: str) -> list[str]:
+    """Return the names of the environment variables that code sets."""
+    return [match[1] or match[2] for match in SETTING.finditer(text)]
+
+
 def _allows(case: Case) -> bool:
     """Return whether undoing changes leaves room for a cause outside the code."""
     for piece in case.breakage.pieces:
@@ -382,5 +459,10 @@ def _definition_of_test(failure: Failure) -> tuple[str, int]:
 
 
 def _with_fact(cause: Cause, fact: str) -> Cause:
-    first = replace(cause.first, facts=(fact, *cause.first.facts))
+    missing = cause.first.missing
+    facts = cause.first.facts
+    if missing is not None and missing.kind == "module":
+        # It is known which module was meant, and the nearest name is another one.
+        facts = tuple(each for each in facts if not each.startswith("the nearest module"))
+    first = replace(cause.first, facts=(fact, *facts))
     return replace(cause, failures=(first, *cause.failures[1:]))

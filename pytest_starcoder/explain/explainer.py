@@ -231,7 +231,11 @@ class Explainer:
             self._disturb if self._settings.disturb else None,
         )
         environment = Environment(
-            session.launch, session.sources, session.conventions, session.history
+            session.launch,
+            session.sources,
+            session.conventions,
+            session.history,
+            session.started,
         )
         return [environment.judge(case) for case in cases]
 

@@ -136,7 +136,7 @@ def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
         facts=(*failure.facts, *case.changed),
         frames=failure.frames,
         # Suspects come from tracing, which is more precise than reading the failing line.
-        calls=() if case.suspects or case.blameless else failure.callees,
+        calls=() if case.suspects or case.unsearched else failure.callees,
         suspects=case.suspects,
         replay=case.replay.statements,
         order=case.replay.order,

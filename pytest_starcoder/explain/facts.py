@@ -19,8 +19,10 @@ from pytest_starcoder.explain.lookup_facts import (
     name_facts,
 )
 from pytest_starcoder.explain.mock_facts import mock_facts
-from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite
+from pytest_starcoder.explain.output_facts import output_facts
+from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, raise_site
 from pytest_starcoder.explain.response_facts import response_facts
+from pytest_starcoder.explain.sql_facts import sql_facts
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
 from pytest_starcoder.explain.unmet_expectations import expectation_facts, names_in_block
 from pytest_starcoder.explain.value_facts import (
@@ -75,11 +77,17 @@ def facts(exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> 
 
     It was raised in `frame` at the 1-based `line` and the instruction with the index `lasti`.
     """
+    site = raise_site(exc, frame, line, lasti)
+    return () if site is None else facts_at(site)
+
+
+def facts_at(site: RaiseSite) -> tuple[str, ...]:
+    """Return what `facts` does, for an exception whose place is known."""
     sentences: dict[str, None] = {}
-    for observe in _observers(exc):
+    for observe in _observers(site.exc):
         limit = MAX_FACTS if observe is variable_facts else MAX_FACTS - 1
         try:
-            for sentence in observe(RaiseSite(exc, frame, line, lasti)):
+            for sentence in observe(site):
                 if len(sentences) == limit:
                     break
                 sentences[one_line(sentence, MAX_LENGTH)] = None
@@ -95,6 +103,8 @@ def _observers(exc: BaseException) -> Iterator[Observer]:
         if is_instance(exc, kind):
             yield observe
             break
+    yield output_facts
+    yield sql_facts
     yield mock_facts
     yield warning_facts
     yield expectation_facts

@@ -7,6 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from pytest_starcoder.explain.similar_names import nearest_name
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.project import Project
 
@@ -36,6 +37,18 @@ class MissingFiles:
                 return f"{path} is missing, but git tracks it: it was deleted ({restore})"
         return ""
 
+    def was_changed_since(self, file: str, start: float) -> bool:
+        """Return whether a file may have been deleted after `start`, in seconds since the epoch.
+
+        Then its folder was modified, and no new entry explains that.
+        """
+        folder = Path(file).parent
+        while not folder.is_dir():
+            folder = folder.parent
+        if folder.stat().st_mtime < start:
+            return False
+        return not any(entry.lstat().st_ctime >= start for entry in folder.iterdir())
+
     def unavailable(self, file: str) -> str:
         """Return a sentence on a file that this machine lacks; empty if code may have to write it.
 
@@ -46,7 +59,7 @@ class MissingFiles:
             return ""
         name = self._name_in_repository(file)
         if not name:
-            if _is_temporary(path) or not _is_machine_file(path):
+            if _is_temporary(path) or not _is_machine_file(path) or _has_similar(path):
                 return ""
             return f"{file} does not exist on this machine"
         for ending in TEMPLATES:
@@ -79,6 +92,13 @@ class MissingFiles:
 
 def _is_temporary(path: Path) -> bool:
     return path.is_relative_to(tempfile.gettempdir()) or "pytest-of-" in str(path)
+
+
+def _has_similar(path: Path) -> bool:
+    """Return whether the folder has a file that may have been meant."""
+    if not path.parent.is_dir():
+        return False
+    return bool(nearest_name(path.name, [entry.name for entry in path.parent.iterdir()]))
 
 
 def _is_machine_file(path: Path) -> bool:

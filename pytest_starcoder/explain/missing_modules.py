@@ -30,6 +30,9 @@ SOURCE_FOLDERS = ("src", "lib", "python", ".")
 
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
+MAX_NAMES = 8
+"""Maximum number of names in a module that are listed."""
+
 MAX_FOLDERS = 2_000
 """Maximum number of folders in which a module is looked for."""
 
@@ -49,6 +52,9 @@ class MissingModules:
             return "", False
         for folder in self._folders_with(name):
             return self._not_on_path(name, folder)
+        member = self._member(name)
+        if member:
+            return member, False
         declared = distribution_of(name, self._declared)
         if declared:
             distribution, file = declared
@@ -93,10 +99,11 @@ class MissingModules:
         path = self._project.path_of(file)
         since, before = _text_with(missing.name, path, history)
         old = _definitions(before)
-        if missing.name not in old:
-            return ""
-        kind = old[missing.name]
         new = _definitions(Path(file).read_text("utf-8", "replace"))
+        if missing.name not in old:
+            names = ", ".join(new)
+            return f"{path} defines {names}" if 0 < len(new) <= MAX_NAMES else ""
+        kind = old[missing.name]
         added = [name for name in new if new[name] == kind and name not in old]
         fact = f"{path} had the {kind} {missing.name} {since}"
         return f"{fact}; the {kind} {added[0]} is new there" if len(added) == 1 else fact
@@ -110,7 +117,8 @@ class MissingModules:
         project = self._build_folder(folder)
         setting = f'`pythonpath = ["{shown}"]` in pytest\'s settings'
         if project is None:
-            is_usual = folder.name in SOURCE_FOLDERS or folder == self._project.root
+            tops = (self._project.root, self._project.repository)
+            is_usual = folder.name in SOURCE_FOLDERS or folder in tops
             return f"{fact}: use {setting}", is_usual
         where = self._project.path_of(str(project))
         return f"{fact}: `pip install -e {where}`, or {setting}", True
@@ -130,6 +138,15 @@ class MissingModules:
         for folder in self._folders:
             if (folder / name / "__init__.py").is_file() or (folder / f"{name}.py").is_file():
                 yield folder
+
+    def _member(self, name: str) -> str:
+        """Return a sentence on a module of that name inside a package of the project."""
+        for folder in self._folders:
+            for file in sorted(folder.glob(f"*/{name}.py")):
+                if (file.parent / "__init__.py").is_file() and self._project.holds(str(file)):
+                    full_name = f"{file.parent.name}.{name}"
+                    return f"{self._project.path_of(str(file))} is the module {full_name}"
+        return ""
 
     @cached_property
     def _folders(self) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -102,10 +102,15 @@ def _decimals(number: Any) -> int:
 
 
 def compare_dates(pair: Pair) -> Iterator[str]:
-    """Yield sentences on two dates or times."""
+    """Yield sentences on two dates, times or durations."""
     actual, expected = pair.actual, pair.expected
     kind = type(actual)
-    if kind is not type(expected) or kind not in (date, datetime):
+    if kind is not type(expected):
+        return
+    if kind is timedelta and not pair.place:
+        size = "long" if actual > expected else "short"
+        yield f"the duration is too {size} by {abs(actual - expected)}"
+    if kind not in (date, datetime):
         return
     is_naive = kind is datetime and actual.tzinfo is None
     is_expected_naive = kind is datetime and expected.tzinfo is None

@@ -124,7 +124,7 @@ def can_correct(client: Client) -> bool:
 
 def can_try_correction(case: Case, settings: Settings) -> bool:
     """Return whether running the tests of a case could show that a correction is right."""
-    return settings.fix and bool(case.replay.failing) and not case.blameless
+    return settings.fix and bool(case.replay.failing) and not case.unsearched
 
 
 def ask_for_correction(case: Case, client: Client, redact: Redact) -> str:

@@ -9,6 +9,7 @@ import ast
 import inspect
 import types
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -148,8 +149,12 @@ class RaiseSite:
         return self._computed_value(node)
 
     def _computed_value(self, node: ast.AST) -> Any:
-        """Return the value of a negative number, a sum or a length, which are common as indexes."""
+        """Return the value of a tuple or list, a negative number, a sum or a length."""
         match node:
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                values = [self.value(item) for item in items]
+                if not any(value is UNKNOWN for value in values):
+                    return tuple(values) if isinstance(node, ast.Tuple) else values
             case ast.UnaryOp(op=ast.USub()):
                 number = self.value(node.operand)
                 if type(number) in (int, float):
@@ -192,6 +197,8 @@ class RaiseSite:
         name = node.id
         is_global = name in self.frame.f_globals and name not in self.locals
         last = self._last_assignment(name, is_global)
+        if last is not None and last.statement.startswith(("import ", "from ")):
+            return  # everybody knows where an imported name is from
         if last is not None:
             verb = "is defined" if is_global else "was assigned"
             statement = one_line(last.statement, 100)
@@ -238,6 +245,18 @@ class RaiseSite:
             if entry.tb_frame is caller:
                 place = f" at {prefix}{entry.tb_lineno}"
         yield f"{name} was passed by {caller.f_code.co_name}{place}"
+
+
+def raise_site(
+    exc: BaseException, frame: types.FrameType, line: int, lasti: int
+) -> RaiseSite | None:
+    """Return a site; None if the exception's class makes that impossible. Never raises."""
+    try:
+        return RaiseSite(exc, frame, line, lasti)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - `args` may be a property that raises anything
+        return None
 
 
 def _is_anonymous(code: types.CodeType) -> bool:
@@ -403,4 +422,7 @@ def describe_value(value: object) -> str:
         return "the function itself: was it called?"
     if is_instance(value, type):
         return "the class itself: was it called?"
+    if type(value) is datetime:
+        zone = "without a time zone" if value.tzinfo is None else "with a time zone"
+        return f"a datetime {zone}, {value.isoformat(' ')}"
     return f"the {type(value).__name__} {short_repr(value)}"

@@ -21,6 +21,12 @@ from pytest_starcoder.text.node_ids import without_parameters
 MAX_FAILING = 4
 """Maximum number of failing tests of one cause that run again."""
 
+MAX_FAILING_OF_SMALL = 2
+"""Maximum number of failing tests of each cause after the largest ones."""
+
+MAX_LARGE_CAUSES = 10
+"""Number of causes, the largest ones, with more of their tests."""
+
 MAX_CAUSES = 30
 """Maximum number of causes whose tests run again."""
 
@@ -97,7 +103,7 @@ class Replayer:
         neighbours: list[list[FinishedTest]] = []
         for index, cause in enumerate(causes):
             # Causes beyond the limit get an empty replay.
-            tests = self._failing_tests(cause) if index < MAX_CAUSES else []
+            tests = self._failing_tests(cause, index) if index < MAX_CAUSES else []
             failing.append(tests)
             near = choose_neighbours(cause.first, tests[0], passed, read) if tests else []
             neighbours.append(near)
@@ -123,8 +129,11 @@ class Replayer:
         passed.sort(key=lambda test: natural(test.nodeid))
         return passed
 
-    def _failing_tests(self, cause: Cause) -> list[FinishedTest]:
-        """Return failing tests to run again: the first, and some spread over the rest."""
+    def _failing_tests(self, cause: Cause, index: int) -> list[FinishedTest]:
+        """Return failing tests to run again: the first, and some spread over the rest.
+
+        `index` is the place of the cause, of which those with the most tests come first.
+        """
         first = cause.first
         if not first.frames and "crashed while running" in first.message:
             return []  # it would crash our process like xdist's worker
@@ -133,7 +142,7 @@ class Replayer:
             test = self._by_id.get(nodeid)
             if test is not None and test.quick:
                 tests.append(test)
-        return spread(tests, MAX_FAILING)
+        return spread(tests, MAX_FAILING if index < MAX_LARGE_CAUSES else MAX_FAILING_OF_SMALL)
 
     def _reasons(self, cause: Cause, index: int) -> tuple[str, ...]:
         """Return why no test of a cause may run again; nothing if it has none, or by choice."""

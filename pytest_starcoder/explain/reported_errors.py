@@ -21,19 +21,21 @@ MAX_ERRORS = 3
 MAX_LINKS = 40
 """Maximum number of exceptions of a chain or group that are visited."""
 
-MATCHERS = ("_pytest.raises", "_pytest._code.code", "unittest.case")
+MATCHERS = ("_pytest.raises", "_pytest.python_api", "_pytest._code.code", "unittest.case")
 """Modules that raise because an exception is not the expected one."""
 
 
 class ReportedError(NamedTuple):
     """An exception that did not reach the test; `verb` says where it was seen.
 
-    `is_in_message` is whether the failure's own message says the same.
+    `is_in_message` is whether the failure's own message says the same, `is_logged` whether the
+    exception may have nothing to do with the failure.
     """
 
     verb: str
     exc: BaseException
     is_in_message: bool = False
+    is_logged: bool = False
 
 
 def reported_errors(
@@ -68,7 +70,7 @@ def _errors_of_group(group: BaseExceptionGroup[BaseException]) -> Iterator[Repor
             waiting[:0] = exc.exceptions
         else:
             number += 1
-            yield ReportedError("the group has", exc, True)
+            yield ReportedError("the group has", exc, is_in_message=True)
 
 
 def _errors_at(site: RaiseSite) -> Iterator[ReportedError]:
@@ -78,10 +80,10 @@ def _errors_at(site: RaiseSite) -> Iterator[ReportedError]:
     for value in values_on_line(site):
         caught = _caught(value)
         if caught is not None:
-            yield ReportedError("the test caught", caught, True)
+            yield ReportedError("the test caught", caught, is_in_message=True)
     context = site.exc.__context__
     if context is not None and _raised_by_matcher(site) and unmet_expectation(site) is None:
-        yield ReportedError("the test caught", context, True)
+        yield ReportedError("the test caught", context, is_in_message=True)
 
 
 def _caught(value: object) -> BaseException | None:
@@ -105,7 +107,7 @@ def _logged_errors(records: Iterable[LogRecord]) -> Iterator[ReportedError]:
     for record in reversed(list(records)):
         error = record.exc_info[1] if type(record.exc_info) is tuple else None
         if error is not None:
-            yield ReportedError("the log has", error)
+            yield ReportedError("the log has", error, is_logged=True)
 
 
 def _is_linked(error: BaseException, exc: BaseException) -> bool:

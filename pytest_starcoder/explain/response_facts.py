@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest_starcoder.explain.codes import status_name
 from pytest_starcoder.explain.equality import attributes
-from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, attribute_of
+from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, assignments_in, attribute_of
 from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import cut_between_words
 
@@ -81,14 +81,21 @@ def response_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def replies(site: RaiseSite) -> Iterator[Reply]:
-    """Yield the responses and results on the failing line, or else the only failed one before."""
+    """Yield the responses and results on the failing line, or those that its values are from."""
     answers = list(_replies_of(values_on_line(site)))
-    if not answers:
-        before = {id(value): value for value in site.locals.values() if _is_failed_reply(value)}
-        # Of several, it is not known which one the line is about.
-        if len(before) == 1:
-            answers = list(_replies_of(before.values()))
-    yield from answers
+    yield from answers or _replies_of(_sources(site))
+
+
+def _sources(site: RaiseSite) -> Iterator[object]:
+    """Yield failed replies that the line's variables were assigned from."""
+    names = {ast.unparse(node) for node in site.names()}
+    for assignment in assignments_in(site.function):
+        if assignment.name not in names:
+            continue
+        for word in re.findall(r"\w+", assignment.statement):
+            value = site.locals.get(word)
+            if word != assignment.name and _is_failed_reply(value):
+                yield value
 
 
 def _replies_of(values: Iterable[object]) -> Iterator[Reply]:
@@ -106,6 +113,7 @@ def _asks_for_status(site: RaiseSite) -> bool:
 def values_on_line(site: RaiseSite) -> Iterator[object]:
     # HTTP clients keep the response in the error they raise for a bad status.
     yield attributes(site.exc).get("response")
+    yield site.exc  # a CalledProcessError has the output of the program
     for node in site.names():
         yield site.value(node)
     # Values without a name, which pytest keeps until an assertion has passed.

@@ -178,6 +178,14 @@ class FailureCapture:
             self._log_records(),
         )
 
+    def describe_stop(self, exc: BaseException, test: str) -> tuple[str, ...]:
+        """Return where a test was when it was interrupted; nothing if it was in no project code."""
+        failure = self._describe(exc, test, "call")
+        for frame in failure.frames[-1:]:
+            place = f"{frame.path}:{frame.line} in {frame.function}"
+            return f"{test} was interrupted at {place}: {frame.statement}", *failure.facts
+        return ()
+
     def _log_records(self) -> Sequence[LogRecord]:
         """Return what the last phase of the test logged."""
         plugin = self._config.pluginmanager.get_plugin("logging-plugin")
@@ -244,6 +252,8 @@ class ExplainPlugin:
         self._tests = SessionTests()
         self._started = time.time()
         self._interrupted = False
+        self._running = ""
+        self._stopped: tuple[str, ...] = ()
         self._prefetch: Prefetch | None = None
         self._warm_engine: WarmEngine | None = None
         self._was_warmed_up = False
@@ -385,7 +395,12 @@ class ExplainPlugin:
             self._prefetch.add(failure)
 
     @pytest.hookimpl
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._running = nodeid
+
+    @pytest.hookimpl
     def pytest_runtest_logfinish(self) -> None:
+        self._running = ""
         # Not with the report: a file system that the test has replaced is back only now.
         if self._failures and not self._was_warmed_up:
             self._was_warmed_up = True
@@ -410,6 +425,9 @@ class ExplainPlugin:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # After collection errors, --maxfail or -x, pytest and xdist raise exceptions of this name.
         self._interrupted = type(excinfo.value).__name__ != "Interrupted"
+        if self._interrupted and self._everything and self._running:
+            with self._complaints.contain(self._running):
+                self._stopped = self.capture.describe_stop(excinfo.value, self._running)
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
@@ -441,6 +459,8 @@ class ExplainPlugin:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._is_worker:
             return
+        for sentence in self._stopped:
+            terminalreporter.write_line(f"StarCoder: {sentence}")
         has_files = self._outputs is not None and self._outputs.has_files
         if not (self._failures or self._complaints or has_files):
             return

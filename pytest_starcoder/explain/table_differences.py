@@ -6,8 +6,8 @@ Only shapes, types and items of the classes of NumPy and pandas themselves are l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice, product
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from typing import Any
 
 from pytest_starcoder.explain.equality import Pair
@@ -57,22 +57,29 @@ def _compare_arrays(pair: Pair) -> Iterator[str]:
         yield f"{pair.at}the shape is {actual.shape}, not {expected.shape}"
         return
     yield from _compare_dtypes(pair, pair.name, actual, expected)
-    places = map(list, product(*map(range, actual.shape)))
-    cells = zip(places, _items(actual), _items(expected), strict=False)
-    yield from _describe_cells(pair, cells, actual.size, "")
+    cells = zip(count(), _items(actual), _items(expected), strict=False)
+    yield from _describe_cells(pair, cells, actual.size, lambda index: _place(index, actual.shape))
+
+
+def _place(index: int, shape: Sequence[int]) -> str:
+    """Return the indices of an item in an array, given its number."""
+    indices: list[int] = []
+    for length in reversed(shape):
+        index, position = divmod(index, length)
+        indices.insert(0, position)
+    return str(indices) if indices else "the value"
 
 
 def _compare_series(pair: Pair) -> Iterator[str]:
     actual, expected = pair.actual, pair.expected
     if len(actual) != len(expected):
         yield f"{pair.at}{counted(len(actual), 'value')} instead of {len(expected)}"
-    yield from _compare_labels(pair, "index", list(actual.index), list(expected.index))
+    yield from _compare_labels(pair, "index", actual.index, expected.index)
     yield from _compare_dtypes(pair, pair.name, actual, expected)
     if len(actual) != len(expected):
         return
-    places = ([label] for label in actual.index)
-    cells = zip(places, _items(actual), _items(expected), strict=False)
-    yield from _describe_cells(pair, cells, len(actual), "")
+    cells = zip(count(), _items(actual), _items(expected), strict=False)
+    yield from _describe_cells(pair, cells, len(actual), lambda row: f"[{_label(actual, row)}]")
     if actual.name != expected.name:
         yield f"{pair.at}the name is {short_repr(actual.name)}, not {short_repr(expected.name)}"
 
@@ -83,7 +90,7 @@ def _compare_frames(pair: Pair) -> Iterator[str]:
     yield from _compare_columns(pair, columns, expected_columns)
     if len(actual) != len(expected):
         yield f"{pair.at}{counted(len(actual), 'row')} instead of {len(expected)}"
-    yield from _compare_labels(pair, "index", list(actual.index), list(expected.index))
+    yield from _compare_labels(pair, "index", actual.index, expected.index)
     if columns != expected_columns or len(actual) != len(expected):
         return
     for number, name in enumerate(columns):
@@ -91,16 +98,25 @@ def _compare_frames(pair: Pair) -> Iterator[str]:
         column, expected_column = actual.iloc[:, number], expected.iloc[:, number]
         title = f"the column {short_repr(name)}"
         yield from _compare_dtypes(pair, title, column, expected_column)
-    yield from _describe_cells(pair, _frame_cells(actual, expected), actual.size, ".loc")
+    cells = _frame_cells(actual, expected)
+    yield from _describe_cells(pair, cells, actual.size, lambda place: _cell_name(actual, *place))
 
 
 def _frame_cells(actual: Any, expected: Any) -> Iterator[Cell]:
-    labels = list(actual.index)
     for number, name in enumerate(actual.columns):
         column = _items(actual.iloc[:, number])
         expected_column = _items(expected.iloc[:, number])
-        for label, value, expected_value in zip(labels, column, expected_column, strict=False):
-            yield [label, name], value, expected_value
+        for row, values in enumerate(zip(column, expected_column, strict=False)):
+            yield (row, name), *values
+
+
+def _cell_name(frame: Any, row: int, column: Any) -> str:
+    return f".loc[{_label(frame, row)}, {short_repr(column)}]"
+
+
+def _label(table: Any, row: int) -> str:
+    """Return the label of a row, which takes too long to make for each of many."""
+    return short_repr(table.index[row])
 
 
 def _compare_columns(pair: Pair, actual: list[Any], expected: list[Any]) -> Iterator[str]:
@@ -118,9 +134,9 @@ def _compare_columns(pair: Pair, actual: list[Any], expected: list[Any]) -> Iter
         yield f"{pair.at}the same columns in a different order: {short_repr(actual)}"
 
 
-def _compare_labels(
-    pair: Pair, title: str, actual: Sequence[Any], expected: Sequence[Any]
-) -> Iterator[str]:
+def _compare_labels(pair: Pair, title: str, actual: Any, expected: Any) -> Iterator[str]:
+    if actual.equals(expected):  # pandas compares millions of labels at once
+        return
     for number, (label, expected_label) in enumerate(zip(actual, expected, strict=False)):
         if pair.differs(label, expected_label):
             place = f"{title}[{number}]"
@@ -129,20 +145,28 @@ def _compare_labels(
 
 
 def _compare_dtypes(pair: Pair, title: str, actual: Any, expected: Any) -> Iterator[str]:
-    if actual.dtype != expected.dtype:
+    # Two categories may have one name.
+    if str(actual.dtype) != str(expected.dtype):
         start = "" if title == pair.name else pair.at
         yield f"{start}{title} has the type {actual.dtype}, not {expected.dtype}"
 
 
 def _items(table: Any) -> list[Any]:
     """Return the items of an array or a series as Python values."""
-    flat = table.reshape(-1) if len(table.shape) > 1 else table
-    items: list[Any] = flat[:MAX_CELLS].tolist()
+    if table.shape == ():
+        return [table.item()]
+    if len(table.shape) > 1:
+        # Only the first rows, because flattening may copy the whole array.
+        width = max(1, table.size // max(1, len(table)))
+        table = table[: max(1, MAX_CELLS // width)].reshape(-1)
+    items: list[Any] = table[:MAX_CELLS].tolist()
     return items
 
 
-def _describe_cells(pair: Pair, cells: Iterator[Cell], size: int, prefix: str) -> Iterator[str]:
-    """Yield the cell that differs most, and how many differ."""
+def _describe_cells(
+    pair: Pair, cells: Iterator[Cell], size: int, name: Callable[[Any], str]
+) -> Iterator[str]:
+    """Yield the cell that differs most, and how many differ; `name` returns its name."""
     number, nans = 0, 0
     worst: Cell | None = None
     greatest = -1.0
@@ -157,8 +181,7 @@ def _describe_cells(pair: Pair, cells: Iterator[Cell], size: int, prefix: str) -
                 worst, greatest = (place, actual, expected), distance
     if worst is not None:
         place, actual, expected = worst
-        name = f"{pair.place}{prefix}{short_repr(place)}"
-        yield f"{name} is {short_repr(actual)}, not {short_repr(expected)}"
+        yield f"{pair.place}{name(place)} is {short_repr(actual)}, not {short_repr(expected)}"
     if number > 1 and size <= MAX_CELLS:
         yield f"{pair.at}{number} of {size} values differ"
     if nans and not number:

@@ -6,12 +6,16 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import datetime
 
 from pytest_starcoder.explain.equality import Pair
 from pytest_starcoder.text.display import counted
 
 MAX_FOLDED = 100_000
 """Maximum length of a text that is normalized or searched: both copy it."""
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(Z|[+-]\d\d:?\d\d)$")
+"""A datetime in ISO format with a time zone."""
 
 MAX_QUOTED = 60
 """Maximum length of a quoted text."""
@@ -70,6 +74,9 @@ def _compare_forms(pair: Pair) -> Iterator[str]:
         expected_number = _trailing_newlines(expected)
         yield f"{pair.at}the value ends with {newlines}, the expected text with {expected_number}"
         return
+    if _is_same_moment(actual, expected):
+        yield f"{pair.at}both are the same moment, written in different time zones"
+        return
     # From the narrowest to the widest: the first one that matches says most.
     forms = {
         "they differ only in line endings": _unify_newlines,
@@ -81,6 +88,18 @@ def _compare_forms(pair: Pair) -> Iterator[str]:
         if convert(actual) == convert(expected):
             yield pair.at + sentence
             return
+
+
+def _is_same_moment(actual: str, expected: str) -> bool:
+    """Return whether two texts are datetimes with time zones, and the same moment."""
+    if not (MOMENT.match(actual) and MOMENT.match(expected)):
+        return False
+    try:
+        moments = datetime.fromisoformat(actual), datetime.fromisoformat(expected)
+    except ValueError:
+        return False
+    are_aware = all(moment.tzinfo is not None for moment in moments)
+    return are_aware and moments[0] == moments[1]
 
 
 def _unify_newlines(text: str) -> str:

@@ -33,7 +33,7 @@ Operation = ast.BinOp | ast.AugAssign | ast.Compare
 OPERATIONS = (ast.BinOp, ast.AugAssign, ast.Compare)
 
 OPERAND_MESSAGE = re.compile(
-    r"unsupported operand|not supported between|can only concatenate"
+    r"unsupported operand|not supported between|can only concatenate|offset-naive"
     r"|can't multiply|must be str, not"
 )
 """Messages of a TypeError about the operands of an operator."""

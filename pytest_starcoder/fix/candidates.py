@@ -32,6 +32,9 @@ MAX_PAIRS = 4000
 STRING = re.compile(r"(['\"])([^'\"\n]{1,40})\1")
 
 
+NAMED_KINDS = ("variable", "program", "file")
+"""Kinds of missing things that code looks up by a string."""
+
 TypesByFunction = dict[int, dict[str, frozenset[str]]]
 """The names of types that variables had, by the first line of a function and name."""
 
@@ -72,10 +75,21 @@ def single_edits(
     for rank, edit in _ranked_edits(case, places, sources):
         if deadline.remaining() < end:
             break
-        if places.allow(edit):
+        if places.allow(edit) and not _drops_name(case, edit):
             cost = edit.cost + _rank_cost(rank)
             candidates.append(PricedEdits(cost, (edit,)))
     return sorted(candidates, key=sorting_key)
+
+
+def _drops_name(case: Case, edit: Edit) -> bool:
+    """Return whether an edit removes the name of a missing variable, program or file.
+
+    Without a name in its place nothing is looked up any more, or all variables are.
+    """
+    missing = case.cause.first.missing
+    if missing is None or missing.kind not in NAMED_KINDS or missing.name not in edit.before:
+        return False
+    return len(STRING.findall(edit.after)) < len(STRING.findall(edit.before))
 
 
 def _rank_cost(rank: int) -> float:

@@ -163,12 +163,13 @@ class EditSearch:
         )
         related = _limits(tests.related, baseline, "failed")
         progress = self._show_progress
-        return _Attempt(query, self._sources, bench, checks, related, deadline, progress)
+        has_run = not baseline.keys().isdisjoint(tests.failing)
+        return _Attempt(query, self._sources, bench, checks, related, has_run, deadline, progress)
 
     def _search(self, attempt: _Attempt, deadline: Deadline) -> Fixes:
         """Confirm one fix of each behaviour, and find an input that tells the first two apart."""
         if not attempt.checks.failing:
-            return Fixes(note="the failure does not occur in the sandbox where changes are tried")
+            return Fixes(note=_why_nothing_fails(attempt))
         # After Ctrl-C, report the fixes that are known so far.
         with contextlib.suppress(KeyboardInterrupt):
             attempt.run()
@@ -295,13 +296,17 @@ class _TestGroups:
 
 @dataclass
 class _Attempt:
-    """Tries candidates for one query, and collects those that pass."""
+    """Tries candidates for one query, and collects those that pass.
+
+    `has_run`: some of the failing tests have finished without edits.
+    """
 
     query: Query
     sources: SourceFiles
     bench: Bench
     checks: Checks
     related: Mapping[str, float]
+    has_run: bool
     deadline: Deadline
     show_progress: Callable[[int], None]
     tried: int = 0
@@ -461,3 +466,12 @@ def _limits(
 def _is_special(edits: Sequence[Edit]) -> bool:
     """Return whether a fix inserts a text of the test: it may fit that test only."""
     return any("of the test" in edit.kind for edit in edits)
+
+
+def _why_nothing_fails(attempt: _Attempt) -> str:
+    """Return why there is no failing test to try edits with."""
+    if attempt.has_run:
+        return "the failure does not occur in the sandbox where changes are tried"
+    if attempt.deadline.is_over:
+        return f"no change was tried: time ran out (setting {attempt.deadline.setting})"
+    return "no change was tried: the failing tests do not finish in the sandbox"

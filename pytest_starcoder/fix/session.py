@@ -118,8 +118,8 @@ class FixSession:
         """Return why a change would not help a case, or cannot be tried; empty if it may help."""
         if self._stopped or not self._unfixable.isdisjoint(case.cause.nodeids):
             return ""  # it is the user who does not want a search
-        if case.blameless:
-            return case.blameless
+        if case.unsearched:
+            return case.unsearched
         if case.breakage.only_test:
             return "the code is as it was when the test passed"
         if case.cause.first.phase == "collect":

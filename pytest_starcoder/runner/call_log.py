@@ -29,7 +29,9 @@ MAX_ARGUMENTS = 160
 MAX_YIELDED = 3
 """Maximum values of a generator that are shown."""
 
-YIELD_VALUE = dis.opmap["YIELD_VALUE"]
+YIELDS = {dis.opmap["YIELD_VALUE"], dis.opmap["RESUME"]}
+"""Instructions at which a generator or coroutine waits; since Python 3.13 it is the second."""
+
 RETURNS = {dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap}
 
 
@@ -47,6 +49,8 @@ class TracedCall:
     outcome: str = "did not return"
     late: bool = False
     raised: str = ""
+    """The name of the last exception in it."""
+    is_handled: bool = True
     yielded: list[str] = field(default_factory=list)
 
     def note_return(self, frame: FrameType, value: object) -> None:
@@ -54,12 +58,11 @@ class TracedCall:
         instruction = self.code.co_code[frame.f_lasti]
         if instruction in RETURNS:
             self.outcome = self._returned(value)
-        elif instruction == YIELD_VALUE and self.raised in ("", "StopIteration"):
+        elif instruction in YIELDS and (self.is_handled or self.raised == "StopIteration"):
             if self.code.co_flags & inspect.CO_GENERATOR:
                 self._note_yield(value)
         elif self.raised != "GeneratorExit":  # which closes a generator that was not finished
             self.outcome = f"raised {self.raised}"
-        self.raised = ""
 
     def _returned(self, value: object) -> str:
         if not self.code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):

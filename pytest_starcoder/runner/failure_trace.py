@@ -27,7 +27,8 @@ FORMATTERS: Mapping[str, frozenset[str]] = {
 }
 """Functions that describe failed assertions: what they call has not led to the failure."""
 
-PUSH_EXC_INFO = dis.opmap["PUSH_EXC_INFO"]
+HANDLING = {dis.opmap[name] for name in ("PUSH_EXC_INFO", "CLEANUP_THROW") if name in dis.opmap}
+"""Instructions with which a handler begins."""
 
 
 @dataclass
@@ -218,8 +219,7 @@ class FailureTracer(Tracer):
         """Return whether the exception is still being raised, or in a handler or clean-up."""
         if self._has_left or id(sys.exception()) == self._exception:
             return True
-        # A handler begins with this instruction.
-        return frame.f_code.co_code[frame.f_lasti] == PUSH_EXC_INFO
+        return frame.f_code.co_code[frame.f_lasti] in HANDLING
 
     def _settle(self) -> None:
         """Count what ran since the exception: it was handled."""
@@ -243,9 +243,9 @@ class _RecordedCall:
     def trace(self, frame: FrameType, event: str, arg: Any) -> LocalTrace:
         self.tracer.trace_line(frame, event, arg)
         if event == "line":
-            self._call.raised = ""  # the exception was handled
+            self._call.is_handled = True
         elif event == "exception":
-            self._call.raised = arg[0].__name__
+            self._call.raised, self._call.is_handled = arg[0].__name__, False
         elif event == "return":
             self.tracer.log.note_end(self._call, frame, arg)
         return self.trace

@@ -12,15 +12,19 @@ import pytest
 from pytest_starcoder.runner.item_runner import fresh_instance
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.rerun_job import Tracing
+from pytest_starcoder.runner.result_caches import project_caches
 from pytest_starcoder.runner.selection import ItemProtocol
+from pytest_starcoder.source.project import Project
 
 
 class ItemSequence:
     """Runs items of a session as pytest would, with the fixtures that they share."""
 
-    def __init__(self, session: pytest.Session, protocol: ItemProtocol) -> None:
+    def __init__(self, session: pytest.Session, project: Project) -> None:
         self._session = session
-        self._protocol = protocol
+        self._project = project
+        self._protocol = ItemProtocol(session.config, project)
+        self._caches: list[Any] | None = None  # finding them takes long
         self._following: pytest.Item | None = None
 
     def run(self, tracing: Tracing, outcomes: Mapping[str, Outcome]) -> None:
@@ -36,6 +40,8 @@ class ItemSequence:
             if not is_twice and _is_late(tracing.until, seconds):
                 continue
             started = time.time()
+            if tracing.twice and not is_twice:
+                self._clear_caches()
             self._run(item, following)
             if is_twice:
                 seconds += time.time() - started
@@ -44,9 +50,11 @@ class ItemSequence:
             outcome = outcomes.get(item.nodeid)
             if outcome is not None and outcome.failed:
                 failed.append(item)
+        self._caches = None  # by now, there may be more of them
         for item, following in zip(failed, [*failed[1:], None], strict=True):
             if _is_late(tracing.until):
                 break
+            self._clear_caches()
             self._run(item, following)
         self._tear_down(None)
 
@@ -58,6 +66,13 @@ class ItemSequence:
         self._following = following
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)
+
+    def _clear_caches(self) -> None:
+        """Let functions compute their results again, or no test but the first executes them."""
+        if self._caches is None:
+            self._caches = project_caches(self._project, of_arguments=True)
+        for cache in self._caches:
+            cache.cache_clear()
 
     def _tear_down(self, following: pytest.Item | None) -> None:
         """Tear down what the test to run next does not share, if another one was expected."""

@@ -35,7 +35,7 @@ from pytest_starcoder.runner.outcome import (
 from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import enter_sandbox
-from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
+from pytest_starcoder.runner.selection import Selection, StableNodeIds
 from pytest_starcoder.runner.trace import (
     LineSets,
     TracedEnvironment,
@@ -130,9 +130,8 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
-        ItemSequence(session, ItemProtocol(session.config, self._project)).run(
-            self._job.tracing, self._first_outcomes
-        )
+        sequence = ItemSequence(session, self._project)
+        sequence.run(self._job.tracing, self._first_outcomes)
         return True
 
     @pytest.hookimpl(wrapper=True)

@@ -8,8 +8,6 @@ has collected the tests, and its forks swap the code of functions.
 from __future__ import annotations
 
 import contextlib
-import functools
-import gc
 import importlib
 import os
 import sys
@@ -40,6 +38,7 @@ from pytest_starcoder.runner.fork_server import Task, exit_if_forked, serve
 from pytest_starcoder.runner.item_runner import MAX_NOTE, ItemRunner, limit_processor_time
 from pytest_starcoder.runner.protocol import decode
 from pytest_starcoder.runner.quiet_fork import fork
+from pytest_starcoder.runner.result_caches import project_caches
 from pytest_starcoder.runner.sandbox import (
     adopt_orphans,
     die_with_parent,
@@ -188,7 +187,7 @@ class Worker:
             Trial(session, self._runner, self._task, self.project).run()
         # Looking through all objects takes long, so it is done once, before any fork.
         compiler = SwapCompiler(self.project)
-        caches = _project_caches(self.project)
+        caches = project_caches(self.project)
         ready = Ready(
             collected=frozenset(self._runner.items),
             level=self._level,
@@ -431,16 +430,3 @@ class Trial:
     def _run_items(self, items: Sequence[pytest.Item], limit: float) -> list[Record]:
         self._runner.items = {item.nodeid: item for item in items}
         return [self._runner.run(item.nodeid, limit) for item in items]
-
-
-def _project_caches(project: Project) -> list[Any]:
-    """Return all `functools.cache` objects of the project's functions."""
-    caches = []
-    for candidate in gc.get_objects():
-        if type(candidate) is not functools._lru_cache_wrapper:
-            continue
-        function = getattr(candidate, "__wrapped__", None)
-        code = getattr(function, "__code__", None)
-        if code is not None and project.holds(code.co_filename):
-            caches.append(candidate)
-    return caches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 from typing import Any
@@ -11,6 +12,9 @@ from pytest_starcoder.text.tables import MAX_ROWS, frame_items, index_items, tab
 
 MAX_REPR = 240
 """Characters of a representation."""
+
+MIN_VARIABLES = 4
+"""Number of environment variables above which a dictionary with all of them is a copy."""
 
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}|(?<=[\w']) id='\d{6,}'(?=[ >])")
 """An object's address in memory: it differs in every run, and would in every prompt."""
@@ -41,7 +45,15 @@ def safe_str(value: object) -> str:
 class _Repr(reprlib.Repr):
     """`reprlib`, with another text for objects whose `__repr__` raises."""
 
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        # A copy of the environment, perhaps with more variables, holds secrets of all kinds.
+        if len(x) >= len(os.environ) > MIN_VARIABLES and x.keys() >= set(os.environ):
+            return "<the environment variables>"
+        return super().repr_dict(x, level)
+
     def repr_instance(self, x: object, level: int) -> str:
+        if type(x) is type(os.environ):
+            return "<the environment variables>"
         try:
             text = repr(x)
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -10,6 +11,11 @@ import textwrap
 
 import pytest
 
+from pytest_starcoder.explain.assertions import (
+    Comparison,
+    describe_assertion,
+    value_differences,
+)
 from pytest_starcoder.explain.failure import Failure
 
 SHOP = """
@@ -259,3 +265,17 @@ def test_failing_import(failures: dict[str, Failure]) -> None:
 def test_failure_as_json(failures: dict[str, Failure]) -> None:
     for failure in failures.values():
         assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure
+
+
+@pytest.mark.parametrize(
+    "code", ["assert 1.5 == pytest.approx(1)", "assert expected == 1.5", "assert 1.5 == expected"]
+)
+def test_expected_approx(code: str) -> None:
+    approx = pytest.approx(1)
+    [statement] = ast.parse(code).body
+    assert isinstance(statement, ast.Assert)
+    sides = (approx, 1.5) if code.startswith("assert expected") else (1.5, approx)
+    comparison = Comparison.of_values("==", *sides)
+    assert value_differences(statement, comparison)[0] == "the value is too large by 0.5"
+    seen = describe_assertion(statement, "assert 1", "assert 1", comparison)
+    assert seen.startswith("1.5, the test expects 1 ± 1.0e-06")

@@ -394,3 +394,15 @@ def test_speed_on_long_file(project: Project) -> None:
     assert (
         time.process_time() - started < 1.0
     )  # a tenth of it; parsed anew for each it takes many times as long
+
+
+def test_cause_without_a_text(project: Project) -> None:
+    code = "def fails():\n    raise TimeoutError from KeyError()\n"
+    module = project.module("own.py", code)
+    assert project.failure(module["fails"]).seen == "raised TimeoutError: from KeyError"
+
+
+def test_cause_with_the_same_text(project: Project) -> None:
+    code = "def fails():\n    raise KeyError('x') from KeyError('x')\n"
+    module = project.module("own.py", code)
+    assert project.failure(module["fails"]).seen == "raised KeyError: 'x'"

@@ -414,3 +414,15 @@ def test_sets_of_objects() -> None:
     Item = dataclasses.make_dataclass("Item", ["name", "number"], frozen=True)
     actual, expected = {Item("a", 1), Item("b", 2)}, {Item("a", 1), Item("b", 3)}
     assert differences("==", actual, expected)[2] == "of these two, .number is 2, not 3"
+
+
+def test_private_fields_without_eq() -> None:
+    sentence = "all public fields are equal, but Plain defines no __eq__"
+    assert differences("==", Plain(a=1, _cache=[1]), Plain(a=1, _cache=[2])) == (sentence,)
+
+
+def test_snapshot() -> None:
+    # An object of the shape that syrupy makes.
+    snapshot = type("SnapshotAssertion", (Plain,), {"__module__": "syrupy.assertion"})()
+    snapshot._execution_results = {0: Plain(asserted_data="a\nb", recalled_data="a\nc")}
+    assert differences("==", {}, snapshot) == ("they differ from line 2 on: 'b' instead of 'c'",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +12,15 @@ from support.repositories import git, repository, written
 
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.environment import COMMITTED, NO_FIXTURE, OUTSIDE, Environment
+from pytest_starcoder.explain.environment import (
+    COMMITTED,
+    NO_FIXTURE,
+    NO_SERVICE,
+    NOT_JUDGED,
+    OUTSIDE,
+    REMOTE_KINDS,
+    Environment,
+)
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame, Missing
 from pytest_starcoder.runner.launch import Launch
@@ -41,17 +51,20 @@ class Shop:
         breakage: Breakage = NO_BREAKAGE,
         free: int = 10**9,
         line: int = 1,
+        started: float = math.inf,
+        facts: tuple[str, ...] = (),
     ) -> Case:
         source = (self.folder / "test_shop.py").read_text()
         frame = Frame("test_shop.py", 1, test, 1, source)
         failure = Failure(
-            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), missing=missing
+            f"test_shop.py::{test}", "call", "OSError", "", "", (frame,), (), facts, missing=missing
         )
         environment = Environment(
             Launch(self.folder, self.folder, environment=variables or {"PATH": "/nowhere"}),
             SourceFiles.below(self.folder),
             Conventions(frozenset({"test_shop.py", "conftest.py"})),
             History(self.folder),
+            started,
             lambda folder: free,
         )
         return environment.judge(
@@ -66,13 +79,13 @@ class Shop:
     def fact(self, missing: Missing, **conditions: object) -> str:
         """Return the only fact of a failure that is outside the code."""
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        assert (case.blameless, case.suspects) == (OUTSIDE, ())
+        assert (case.unsearched, case.suspects) == (OUTSIDE, ())
         [fact] = case.cause.first.facts
         return fact
 
     def is_doubted(self, missing: Missing, **conditions: object) -> bool:
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        return not case.blameless and len(case.suspects) == 1
+        return case.unsearched in ("", NO_SERVICE) and len(case.suspects) == 1
 
 
 @pytest.fixture
@@ -93,6 +106,14 @@ CODE = BrokenBy("shop.py", 1, 1, "-a\n+b")
 
 def test_nothing_missing(shop: Shop) -> None:
     assert shop.is_doubted(None)  # type: ignore[arg-type]
+
+
+def test_unreadable_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert shop.judge(Missing("address", "elsewhere", "7001")).cause.first.facts == ()
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -121,6 +142,19 @@ def test_broken_by_deletion(shop: Shop) -> None:
     assert shop.is_doubted(file(shop, "data/prices.csv"), breakage=Breakage((CODE,)))
 
 
+def test_deleted_in_this_run(shop: Shop) -> None:
+    """A file that code has just deleted, perhaps by mistake."""
+    (shop.folder / "data/prices.csv").unlink()
+    os.utime(shop.folder / "data", (1000, 1000))
+    os.utime(shop.folder / "data/old.csv", (900, 900))
+    missing = file(shop, "data/prices.csv")
+    assert shop.fact(missing, started=1001) == deleted("data/prices.csv")
+    later = (shop.folder / "data/old.csv").stat().st_ctime + 10
+    os.utime(shop.folder / "data", (later + 1, later + 1))
+    assert shop.is_doubted(missing, started=later)
+    assert shop.fact(missing, started=1)  # a new file has changed the folder
+
+
 @pytest.mark.parametrize("name", ["data/report.csv", "/tmp/pytest-of-ann/pytest-1/a/prices.csv"])
 def test_file_that_code_may_write(name: str, shop: Shop) -> None:
     written(shop.folder, {"test_shop.py": f"def test_prices(): open('{name}')\n"})
@@ -136,6 +170,13 @@ def test_file_of_the_machine(shop: Shop) -> None:
     written(shop.folder, {"shop.py": f"RATES = '{name}'\n"})
     git(shop.folder, "commit", "-qam", "second")
     assert shop.fact(Missing("file", name, name)) == f"{name} does not exist on this machine"
+
+
+@pytest.mark.skipif(not Path("/etc/passwd").exists(), reason="needs a file of the machine")
+def test_misspelt_file_of_the_machine(shop: Shop) -> None:
+    written(shop.folder, {"shop.py": "USERS = '/etc/passwd_'\n"})
+    git(shop.folder, "commit", "-qam", "second")
+    assert shop.is_doubted(Missing("file", "/etc/passwd_", "/etc/passwd_"))
 
 
 def test_file_with_template(shop: Shop) -> None:
@@ -174,9 +215,14 @@ def test_unset_variable(shop: Shop) -> None:
     assert shop.fact(VARIABLE) == fact
 
 
+def test_variable_read_by_a_fixture(shop: Shop) -> None:
+    written(shop.folder, {"conftest.py": "def key(): return os.environ['SHOP_KEY']\n"})
+    assert shop.fact(VARIABLE) == "the environment variable SHOP_KEY is not set"
+
+
 def test_variable_that_was_set(shop: Shop) -> None:
     case = shop.judge(VARIABLE, variables={"SHOP_KEY": "s3cret"})
-    assert not case.blameless
+    assert not case.unsearched
     fact = "the environment variable SHOP_KEY was set when pytest started"
     assert case.cause.first.facts == (fact,)
 
@@ -227,21 +273,33 @@ def test_address_in_the_environment(shop: Shop) -> None:
 
 def test_server_of_the_project(shop: Shop) -> None:
     written(shop.folder, {"conftest.py": "server = HTTPServer(('localhost', 7001), Shop)\n"})
-    assert shop.is_doubted(ADDRESS)
+    case = shop.judge(ADDRESS)
+    assert (case.unsearched, len(case.suspects)) == ("", 1)
+
+
+def test_search_without_service(shop: Shop) -> None:
+    """In a sandbox without the service, every change that avoids the connection would do."""
+    case = shop.judge(Missing("address", "broker", "9999"))
+    assert (case.unsearched, len(case.suspects)) == (NO_SERVICE, 1)
 
 
 def test_host(shop: Shop) -> None:
     assert shop.fact(HOST) == "the host name db.shop does not resolve"
     assert shop.is_doubted(Missing("host", "db.shopprices"))  # the code has built the name
     assert shop.is_doubted(Missing("host", "https://db.shop"))
+    written(shop.folder, {"test_shop.py": "connect('localhsot')\n"})
+    assert shop.is_doubted(Missing("host", "localhsot"))
 
 
 def test_program(shop: Shop) -> None:
     assert shop.fact(PROGRAM) == "the program ffmpeg is not on PATH"
     assert shop.is_doubted(Missing("program", "ffmpeg -version"))
     assert shop.is_doubted(Missing("program", "ffmpeg7"))
-    tool = shop.folder / "ffmpeg"
-    tool.touch(0o755)
+    (shop.folder / "ffmpeg_").touch(0o755)
+    case = shop.judge(PROGRAM, variables={"PATH": str(shop.folder)})
+    assert case.cause.first.facts == ("the program ffmpeg is not on PATH; ffmpeg_ is",)
+    assert not case.unsearched
+    (shop.folder / "ffmpeg").touch(0o755)
     assert shop.is_doubted(PROGRAM, variables={"PATH": str(shop.folder)})
 
 
@@ -267,8 +325,21 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     written(shop.folder, {"shop.py": text})
     assert shop.is_doubted(missing)
     note = "not by the changes since the last commit: it fails the same way without them"
-    assert shop.fact(missing, breakage=Breakage(total=1, note=note))
+    breakage = Breakage(total=1, note=note)
+    if missing.kind in REMOTE_KINDS:  # the sandbox has no network, whatever the code
+        assert shop.is_doubted(missing, breakage=breakage)
+        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NOT_JUDGED)
+    else:
+        assert shop.fact(missing, breakage=breakage)
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
+
+
+@pytest.mark.parametrize("name", ["settings.toml", "other.py"])
+def test_changed_configuration(name: str, shop: Shop) -> None:
+    """Nothing was run again, so any code may have been imported."""
+    written(shop.folder, {name: "a = 1\n"})
+    git(shop.folder, "add", "-A")
+    assert shop.is_doubted(ADDRESS)
 
 
 # --- modules and fixtures ------------------------------------------------------------------
@@ -277,12 +348,14 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
 def test_module(shop: Shop) -> None:
     written(shop.folder, {"requirements.txt": "no-such-tool>1\n"})
     fact = "no_such_tool is not installed, though requirements.txt declares it"
-    assert shop.fact(Missing("module", "no_such_tool")) == f"{fact}: `pip install no-such-tool`"
+    missing = Missing("module", "no_such_tool")
+    near = "the nearest module is 'no_such_tools'"
+    assert shop.fact(missing, facts=(near,)) == f"{fact}: `pip install no-such-tool`"
 
 
 def test_fixture(shop: Shop) -> None:
     case = shop.judge(Missing("fixture", "tmp_pth", "tmp_path"))
-    assert (case.blameless, case.suspects) == (NO_FIXTURE, ())
+    assert (case.unsearched, case.suspects) == (NO_FIXTURE, ())
     assert case.cause.first.facts == ("the nearest fixture is 'tmp_path'",)
 
 
@@ -312,12 +385,12 @@ def judge_test(shop: Shop, line: int = 3, breakage: Breakage = NO_BREAKAGE) -> C
 def test_only_the_test_has_changed(tested: Shop) -> None:
     case = judge_test(tested)
     fact = "only test_shop.py has changed since the last commit; the code is as committed"
-    assert (case.cause.first.facts, case.blameless) == ((fact,), COMMITTED)
+    assert (case.cause.first.facts, case.unsearched) == ((fact,), COMMITTED)
 
 
 def test_undoing_says_more(tested: Shop) -> None:
-    assert not judge_test(tested, breakage=Breakage((CODE,))).blameless
-    assert not judge_test(tested, breakage=Breakage(note="test_prices is new")).blameless
+    assert not judge_test(tested, breakage=Breakage((CODE,))).unsearched
+    assert not judge_test(tested, breakage=Breakage(note="test_prices is new")).unsearched
 
 
 @pytest.mark.parametrize(
@@ -331,11 +404,11 @@ def test_undoing_says_more(tested: Shop) -> None:
 )
 def test_more_has_changed(files: dict[str, str], tested: Shop) -> None:
     written(tested.folder, files)
-    assert not judge_test(tested).blameless
+    assert not judge_test(tested).unsearched
 
 
 def test_change_that_did_not_run(tested: Shop) -> None:
-    assert not judge_test(tested, line=2).blameless
+    assert not judge_test(tested, line=2).unsearched
 
 
 def test_new_test(shop: Shop) -> None:
@@ -343,4 +416,4 @@ def test_new_test(shop: Shop) -> None:
     written(shop.folder, {"test_shop.py": "def test_others(): ...\n"})
     git(shop.folder, "commit", "-qam", "second")
     written(shop.folder, {"test_shop.py": TEST.format(2)})
-    assert not judge_test(shop).blameless
+    assert not judge_test(shop).unsearched

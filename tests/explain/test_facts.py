@@ -6,6 +6,7 @@ import sys
 import time
 import types
 import unittest
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -562,3 +563,20 @@ def test_called_function_is_no_suspect(tmp_path: Path) -> None:
         "csv.DictWriter(io.StringIO(), fieldnames=columns(), line_terminator='|')"
     )
     assert not any("itself" in sentence for sentence in observe(code, tmp_path))
+
+
+def test_origin_of_an_import(tmp_path: Path) -> None:
+    found = observe("import json\nlen(json.dumps)", tmp_path)
+    assert found == ("json.dumps is the function itself: was it called?",)
+
+
+@pytest.mark.parametrize(
+    ("code", "fact"),
+    [
+        ("a < b", "a is a datetime without a time zone, 2024-01-01 00:00:00"),
+        ("a - b", "b is a datetime with a time zone, 2024-01-01 00:00:00+00:00"),
+    ],
+)
+def test_naive_and_aware_datetimes(code: str, fact: str, tmp_path: Path) -> None:
+    naive, aware = datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)
+    assert fact in observe(code, tmp_path, a=naive, b=aware)[0]

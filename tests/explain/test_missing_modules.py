@@ -56,7 +56,11 @@ def module(folder: Path, files: dict[str, str], name: str) -> tuple[str, bool]:
             'use `pythonpath = ["app"]` in pytest\'s settings',
             False,
         ),
-        ({"app/__init__.py": "", "app/no_shop/__init__.py": ""}, "", False),
+        (
+            {"app/__init__.py": "", "app/no_shop.py": ""},
+            "app/no_shop.py is the module app.no_shop",
+            False,
+        ),
         ({".venv/lib/no_shop.py": ""}, "", False),
     ],
 )
@@ -150,6 +154,9 @@ def test_class_renamed_by_commit(stock: Path) -> None:
 def test_removed_function(stock: Path) -> None:
     written(stock, {"stock.py": "class Warehouse:\n    pass\n"})
     assert removed(stock, "count") == "stock.py had the function count at the last commit"
+    assert removed(stock, "never") == "stock.py defines Warehouse"
+    names = "".join(f"def f{number}(): ...\n" for number in range(9))
+    written(stock, {"stock.py": names})
     assert removed(stock, "never") == ""
 
 

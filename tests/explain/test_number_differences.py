@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -39,6 +39,11 @@ from pytest_starcoder.explain.differences import differences
         ([1.0, 2.0000000001, 5.0], pytest.approx([1.0, 2.0, 3.0]), ["[2] is 5.0, not 3.0"]),
         (True, 3, ["the value is a boolean, not a number"]),
         (date(2024, 1, 2), date(2024, 1, 1), ["the value is 1 day, 0:00:00 too late"]),
+        (
+            timedelta(minutes=90),
+            timedelta(hours=1),
+            ["the duration is too long by 0:30:00"],
+        ),
         (
             datetime(2024, 1, 1),
             datetime(2024, 1, 1, tzinfo=UTC),

@@ -144,6 +144,18 @@ def test_many_failing_tests(child: Child) -> None:
     assert result.statements == ("4 tests failed again",)
 
 
+def test_largest_causes_first(child: Child) -> None:
+    tests, failures = [], []
+    for cause in range(12):
+        frames = (Frame(f"shop_{cause}.py", 3, "f", 1, "x\nx\nx"),)
+        for number in range(5):
+            nodeid = f"test_a.py::test_{cause}_bad[{number}]"
+            tests.append(finished(nodeid, "failed"))
+            failures.append(replace(failure("test_bad"), nodeid=nodeid, frames=frames))
+    results = replay(child, failures, tests)
+    assert [len(result.failing) for result in results] == [4] * 10 + [2] * 2
+
+
 def test_nearest_neighbours_first(child: Child) -> None:
     tests = [finished(f"test_{number}") for number in range(200)]
     tests[100] = finished("test_100_bad", "failed")

@@ -73,3 +73,12 @@ def test_records_without_errors() -> None:
         record = logging.LogRecord("app", 40, "", 1, "x", (), None)
         record.exc_info = info  # type: ignore[assignment]
         assert reported_errors(ValueError(), None, [record]) == ()
+
+
+def test_logged_error_comes_after_called_functions(tmp_path: Path) -> None:
+    code = "def total(): return 1\ndef test():\n    assert total() == 2\ntest()"
+    exc, _ = raised_in(tmp_path / "test_x.py", CHARGE + code)
+    logged, _ = raised_in(tmp_path / "shop.py", "def sell():\n    raise KeyError(1)\nsell()")
+    record = logging.LogRecord("app", 40, "", 1, "x", (), (KeyError, logged, logged.__traceback__))
+    failure = capture_failure(exc, "test", "call", Project(tmp_path), records=[record])
+    assert [frame.function for frame in failure.callees[:2]] == ["total", "sell"]

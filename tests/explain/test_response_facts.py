@@ -101,7 +101,7 @@ def response_404(**fields: object) -> Response:
     [
         "assert r.status_code == 200",
         "assert r.ok",
-        "data = 1\nassert data == 2",  # the only failed response
+        "data = r.status_code\nassert data == 2",
         "import unittest\nunittest.TestCase().assertEqual(r.status_code, 200)",
     ],
 )
@@ -116,8 +116,8 @@ def test_response_without_a_name(tmp_path: Path) -> None:
     assert says in observe("assert False", tmp_path, **scope)
 
 
-def test_several_responses(tmp_path: Path) -> None:
-    found = observe("assert data == 2", tmp_path, a=response_404(), b=response_404(), data=1)
+def test_unrelated_response(tmp_path: Path) -> None:
+    found = observe("assert data == 2", tmp_path, r=response_404(), data=1)
     assert not any("says" in sentence for sentence in found)
 
 
@@ -132,6 +132,15 @@ def test_error_with_a_response(tmp_path: Path) -> None:
     exc = ValueError("404")
     vars(exc)["response"] = response_404()
     assert "the response (404 Not Found) says: no user 3" in observe("raise e", tmp_path, e=exc)
+
+
+def test_failed_program(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "command = [sys.executable, '-c', 'import sys; sys.exit(\"bad input\")']\n"
+        "subprocess.run(command, capture_output=True, check=True)"
+    )
+    assert "the program says: bad input" in observe(code, tmp_path)
 
 
 def failure_beside(tmp_path: Path, error: str, **arguments: Any) -> Failure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,21 @@ def test_subclasses_stay_as_they_are() -> None:
     assert short_repr(Table({"a": [1]})) == "own"
     # A class of the same name from elsewhere.
     assert short_repr(type("DataFrame", (), {"__repr__": lambda self: "other"})()) == "other"
+
+
+def test_single_value() -> None:
+    assert differences("==", np.array(3), np.array(4)) == ("the value is 3, not 4",)
+
+
+def test_large_tables() -> None:
+    started = time.perf_counter()
+    index = pd.date_range("2020", periods=1_000_000, freq="s")
+    frame = pd.DataFrame({"x": range(1_000_000)}, index=index)
+    changed = frame.copy()
+    changed.iloc[77, 0] = 5
+    cell = ".loc[Timestamp('2020-01-01 00:01:17'), 'x']"
+    assert differences("==", frame, changed) == (f"{cell} is 77, not 5",)
+    # A view whose items are not next to each other.
+    array = np.zeros((4000, 2000)).T
+    assert differences("==", array, array + 1)[0] == "[0, 0] is 0.0, not 1.0"
+    assert time.perf_counter() - started < 10

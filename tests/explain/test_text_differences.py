@@ -71,3 +71,11 @@ def test_large_texts() -> None:
     assert differences("==", "x" * 5_000_000 + "a", "x" * 5_000_000 + "b")[0].startswith(
         "they differ from index 5000000 on"
     )
+
+
+def test_one_moment_in_two_time_zones() -> None:
+    actual, expected = "2024-07-01T12:00:00+02:00", "2024-07-01T10:00:00Z"
+    sentence = "both are the same moment, written in different time zones"
+    assert differences("==", actual, expected)[0] == sentence
+    assert sentence not in differences("==", actual, "2024-07-01T11:00:00Z")
+    assert sentence not in differences("==", "2024-99-01T12:00:00+02:00", expected)

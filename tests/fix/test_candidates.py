@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support.fake_laboratory import case_of, places_of
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.fix.candidates import MAX_LINES, paired_edits, rank_lines, single_edits
+from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.failure import Cause, Missing
+from pytest_starcoder.fix.candidates import (
+    MAX_LINES,
+    STRING,
+    paired_edits,
+    rank_lines,
+    single_edits,
+)
 from pytest_starcoder.fix.edit_sites import Places
+from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.sources import SourceFiles
 
 SOURCE = "def f(n):\n    if n < 3:\n        return n + 1\n    return n\n"
@@ -59,3 +70,22 @@ def test_pairs() -> None:
         first, second = pair.edits
         costs = {single.edits[0]: single.cost for single in singles}
         assert pair.cost == costs[first] + costs[second]
+
+
+def test_missing_variable() -> None:
+    """No edit puts the whole environment, or nothing, in the place of a variable."""
+    source = 'import os\n\ndef f(n):\n    return "https://" + os.environ["SHOP_HOST"]\n'
+    case = case_of(source, ["t.py::test_f"])
+    sources = SourceFiles(lambda path: source if path == "shop.py" else "")
+    failure = replace(case.cause.first, missing=Missing("variable", "SHOP_HOST"))
+    unset = replace(case, cause=Cause((failure,)))
+
+    def edited(case: Case) -> list[str]:
+        candidates = single_edits(case, places_of(case), sources, Deadline.after(60))
+        return [apply_edits(source, candidate.edits) for candidate in candidates]
+
+    assert any("+ max(os.environ)" in text for text in edited(case))
+    assert edited(unset)
+    # The variable, or another string in its place.
+    for text in edited(unset):
+        assert "SHOP_HOST" in text or len(STRING.findall(text)) == 2

@@ -14,7 +14,7 @@ from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.fix.laboratory import Bench
 from pytest_starcoder.fix.search import EditSearch, Query, Suite
 from pytest_starcoder.runner.trials import Edits, Trial, Unavailable
-from pytest_starcoder.runner.worker_messages import Checks
+from pytest_starcoder.runner.worker_messages import Checks, Record
 from pytest_starcoder.source.edits.edit import Edit
 
 MEAN = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n"
@@ -222,6 +222,23 @@ def test_no_bench(error: Exception, note: str) -> None:
 def test_no_time() -> None:
     late = search_one(MEAN, MEANS, seconds=0.0)
     assert (late.passing, late.tried) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "note"),
+    [
+        (0.0, "no change was tried: time ran out (setting fix_timeout)"),
+        (20.0, "no change was tried: the failing tests do not finish in the sandbox"),
+    ],
+    ids=["late", "crash"],
+)
+def test_failing_test_that_did_not_finish(seconds: float, note: str) -> None:
+    class Silent(FakeLaboratory):
+        def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
+            return {}
+
+    fixes = search(Silent(MEAN, {FIRST: "False"}), [FIRST], seconds=seconds)
+    assert (fixes.passing, fixes.tried, fixes.note) == ((), 0, note)
 
 
 def test_interrupted_search_reports_fixes() -> None:

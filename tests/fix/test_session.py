@@ -103,7 +103,10 @@ COLLECTED = replace(CASE.cause.first, phase="collect")
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        (replace(CASE, blameless="the cause is outside the code"), "the cause is outside the code"),
+        (
+            replace(CASE, unsearched="the cause is outside the code"),
+            "the cause is outside the code",
+        ),
         (
             replace(CASE, breakage=Breakage(only_test=True)),
             "the code is as it was when the test passed",
@@ -114,7 +117,7 @@ COLLECTED = replace(CASE.cause.first, phase="collect")
             "the test fails only after others",
         ),
     ],
-    ids=["blameless", "only-test", "collection", "order"],
+    ids=["unsearched", "only-test", "collection", "order"],
 )
 def test_reason_for_no_search(case: Case, reason: str) -> None:
     laboratory = FakeLaboratory(MEAN, TESTS)

@@ -9,6 +9,7 @@ import threading
 import unittest
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from types import CodeType
 from typing import Any
 from unittest import mock
 
@@ -49,8 +50,8 @@ class Point:
 class Run:
     """A function that was traced as the test that failed."""
 
-    def __init__(self, test: Callable[[], object]) -> None:
-        code = getattr(test, "__code__", None)
+    def __init__(self, test: Callable[[], object], code: CodeType | None = None) -> None:
+        code = code or getattr(test, "__code__", None)
         self.tracer = FailureTracer(lambda filename: filename == HERE, code)
         self.exception: BaseException | None = None
         self.tracer.start()
@@ -311,6 +312,15 @@ def test_cancelled_coroutine() -> None:
 
     outcome = Run(lambda: asyncio.run(main())).calls()["main"]
     assert outcome == "raised TimeoutError"
+
+
+def test_failing_coroutine() -> None:
+    async def test() -> None:
+        assert double(await count(1)) == 2
+        await asyncio.wait_for(asyncio.sleep(square(3)), 0.001)
+
+    run = Run(lambda: asyncio.run(test()), test.__code__)
+    assert (run.ran(double), run.ran(square)) == ("earlier", "late")
 
 
 def test_asynchronous_generator() -> None:

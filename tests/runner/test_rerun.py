@@ -313,6 +313,38 @@ def test_first_failure_counts(lazy: Project, second: str) -> None:
     assert outcome.only_first == {}
 
 
+def test_cached_results(project: Project) -> None:
+    """A cached wrong result is computed by each test; what is to exist once stays."""
+    project.write(
+        "shop.py",
+        """
+        import functools
+
+        @functools.lru_cache
+        def double(x):
+            return x * 3
+
+        @functools.cache
+        def settings():
+            return object()
+        """,
+    )
+    project.write(
+        "test_it.py",
+        """
+        from shop import double, settings
+        SETTINGS = settings()
+        def test_a(): assert double(2) == 4
+        def test_b():
+            assert double(2) == 6
+            assert settings() is SETTINGS
+        """,
+    )
+    failed, passed = project.rerun("test_a", "test_b", twice=["test_a"])
+    assert failed.lines["shop.py"] == passed.lines["shop.py"] == {6}
+    assert (passed.outcome, failed.only_first) == ("passed", {})
+
+
 def test_fixtures_of_second_run(project: Project) -> None:
     project.write(
         "test_it.py",

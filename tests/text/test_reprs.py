@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_starcoder.text.reprs import safe_str, short_repr
@@ -49,3 +51,14 @@ def test_no_address() -> None:
 
 def test_huge_value() -> None:
     assert len(short_repr([["x" * 1000] * 1000] * 1000)) <= 240
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of the environment are not shown, in copies either."""
+    for number in range(6):
+        monkeypatch.setenv(f"SHOP_{number}", f"s3cret{number}")
+    for value in (os.environ, dict(os.environ), {**os.environ, "EXTRA": "1"}, [os.environ.copy()]):
+        text = short_repr(value)
+        assert "s3cret" not in text
+        assert "<the environment variables>" in text
+    assert short_repr({"SHOP_1": "a"}) == "{'SHOP_1': 'a'}"
