@@ -66,28 +66,10 @@ def pytest_configure(config):
     roots.append(os.path.relpath(config.rootpath))
 
 
-def record(causes, replays, sources, history, test_files, deadline, breakages, measure):
-    effects = {}
-
-    def measure_and_keep(suspicions):
-        measured = measure(suspicions)
-        for suspicion, each in zip(suspicions, measured):
-            effects[suspicion.tests] = each
-        return measured
-
-    cases = build_cases(
-        causes,
-        replays,
-        sources,
-        history,
-        test_files,
-        deadline,
-        breakages,
-        measure and measure_and_keep,
-    )
+def record(causes, replays, sources, history, test_files, *more):
     with open(os.environ["RECORDED"], "wb") as file:
-        pickle.dump((roots[0], causes, replays, test_files, effects), file)
-    return cases
+        pickle.dump((roots[0], causes, replays, test_files), file)
+    return build_cases(causes, replays, sources, history, test_files, *more)
 
 
 explainer.build_cases = record
@@ -96,14 +78,12 @@ explainer.build_cases = record
 
 INGREDIENTS: Mapping[str, tuple[str, ...]] = {
     "which tests run it": ("spectrum", "only_failing", "passing", "guards", "at_import"),
-    "what earlier assertions checked": ("late", "unchecked"),
-    "the traceback": ("raised", "traceback", "deepest", "returns_none"),
+    "what earlier assertions checked": ("unchecked",),
+    "the traceback": ("raised", "traceback"),
     "names of files": ("file_name", "path_words"),
-    "names of functions": ("function_name", "own_words", "function_words"),
+    "words of the function": ("function_name", "function_words"),
     "words of the statement": ("statement_words", "message_words"),
-    "the kind of statement": ("weight", "condition", "result", "assignment", "raises"),
-    "the kind of function": ("initializer", "long_function", "module_level", "test_file"),
-    "disturbing it": ("moves", "crashes", "passes", "has_no_effect"),
+    "the kind of statement": ("weight", "raises", "initializer"),
 }
 """The evidence that is left out in a row of the table."""
 
@@ -196,16 +176,9 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
 def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
     """Rank the lines of a recorded run; return None if it has no failure."""
     recorded = (records / f"{bug.name}.pickle").read_bytes()
-    root, causes, replays, test_files, effects = pickle.loads(recorded)
+    root, causes, replays, test_files = pickle.loads(recorded)
     sources = SourceFiles.below(bug.tree / root)
-    cases = build_cases(
-        causes,
-        replays,
-        sources,
-        History(bug.tree / root),
-        test_files,
-        measure_effects=lambda suspicions: [effects.get(each.tests, {}) for each in suspicions],
-    )
+    cases = build_cases(causes, replays, sources, History(bug.tree / root), test_files)
     if not cases:
         return None
     first = next((case for case in cases if _is_of_bug(case, bug)), cases[0])

@@ -46,8 +46,6 @@ SETTINGS = {
     "fix_timeout": "maximum seconds for trying edits per cause",
     "undo": "undo changes in memory to find the one that broke a test",
     "undo_timeout": "maximum seconds for undoing changes per run",
-    "disturb": "disturb statements in memory to see which of them a failure needs",
-    "disturb_timeout": "maximum seconds for disturbing statements per run",
     "fix_suite": "check a fix with all tests that passed, not only the nearest ones",
     "confinement": (
         "minimum sandbox for untrusted code (candidate fixes, generated tests): "

@@ -6,10 +6,9 @@ import ast
 import dataclasses
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from types import MappingProxyType
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
@@ -24,7 +23,6 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.influence import Effects, Suspicion
 from pytest_starcoder.explain.line_features import (
     Execution,
     Line,
@@ -51,17 +49,8 @@ MAX_SUSPECTS = 10
 MAX_RETURNED = 2
 """Maximum number of calls on the failing line whose results are reported."""
 
-MAX_DISTURBED = 10
-"""Maximum number of causes of which statements are disturbed."""
-
 MAX_IMPORTED = 60
 """Maximum number of files whose import-time lines are ranked."""
-
-
-NO_EFFECTS: Effects = MappingProxyType({})
-
-MeasureEffects = Callable[[Sequence[Suspicion]], Sequence[Effects]]
-"""Disturbs the statements of some causes, and returns the effects for each."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +90,10 @@ def build_cases(
     test_files: Collection[str],
     deadline: Deadline | None = None,
     breakages: Sequence[Breakage] = (),
-    measure_effects: MeasureEffects | None = None,
 ) -> list[Case]:
     """Return the cases of `causes`; causes that turn out to be the same share one case.
 
-    `breakages` are the results of undoing changes, one for each cause, if that was done. Of the
-    largest other causes, `measure_effects` measures the effects of disturbing statements.
+    `breakages` are the results of undoing changes, one for each cause, if that was done.
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
     builder = _CaseBuilder(sources, ChangeHistory(history), test_files, deadline)
@@ -127,17 +114,8 @@ def build_cases(
             case = builder.build(cause, replay, _shared_lines(executed, group))
         joined.append((case, group))
     joined.sort(key=lambda pair: cause_order(pair[0].cause))
-    effects = _measure(
-        [case for case, group in joined if not any(breakages[index].pieces for index in group)],
-        builder,
-        measure_effects,
-    )
     complete = []
-    for first, group in joined:
-        case = first
-        if effects.get(id(first)):
-            shared = _shared_lines(executed, group)
-            case = builder.build(first.cause, first.replay, shared, effects[id(first)])
+    for case, group in joined:
         complete.append(_add_breakage(case, [breakages[index] for index in group], sources))
     return complete
 
@@ -149,21 +127,6 @@ def _prime_lines(case: Case) -> tuple[Line, ...]:
     executed = filter(case.scores.__contains__, case.ranked)
     best = max(executed, key=case.scores.__getitem__, default=None)
     return () if best is None else (best,)
-
-
-def _measure(
-    cases: Sequence[Case], builder: _CaseBuilder, measure: MeasureEffects | None
-) -> dict[int, Effects]:
-    """Return the effects of disturbing statements, by the id of the case."""
-    suspicions: dict[int, Suspicion] = {}
-    for case in cases:
-        suspicion = builder.suspicion(case)
-        if suspicion is not None and len(suspicions) < MAX_DISTURBED:
-            suspicions[id(case)] = suspicion
-    if measure is None or not suspicions:
-        return {}
-    effects = measure(list(suspicions.values()))
-    return dict(zip(suspicions, effects, strict=True))
 
 
 def _join_broken(
@@ -293,7 +256,6 @@ class _CaseBuilder:
         cause: Cause,
         replay: Replay,
         shared: Mapping[Line, float],
-        effects: Effects = NO_EFFECTS,
     ) -> Case:
         """Return the case of a cause; `shared` is the share of other causes that run a line."""
         failing = list(map(self._expand, replay.failing))
@@ -303,9 +265,7 @@ class _CaseBuilder:
         failure = cause.first
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
-        execution = Execution(
-            scores, failing, passing, imported, self._recency(scores), shared, effects
-        )
+        execution = Execution(scores, failing, passing, imported, self._recency(scores), shared)
         ranking = self._rank(failure, execution)
         suspects = []
         for line in self._suspicious_lines(ranking):
@@ -321,18 +281,6 @@ class _CaseBuilder:
             self._excerpts(failure, ranking),
             changed=self._changes.changed_lines(scores),
         )
-
-    def suspicion(self, case: Case) -> Suspicion | None:
-        """Return the statements to disturb, without those of test files."""
-        statements: dict[Statement, None] = {}
-        for line in case.ranked:
-            if line in case.scores and line[0] not in self._test_files:
-                statements[statement_around(*line, self._sources)] = None
-        quickest_first = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
-        if not quickest_first or not statements:
-            return None
-        tests = tuple(outcome.nodeid for outcome in quickest_first)
-        return Suspicion(tests, tuple(statements))
 
     def _build_without_replay(
         self, cause: Cause, replay: Replay, shared: Mapping[Line, float]
@@ -395,8 +343,14 @@ class _CaseBuilder:
         return number in self._sources.derive(path, index_lines).weights
 
     def _is_check(self, line: Line) -> bool:
+        """Return whether a line is an assertion, or belongs to code that only checks."""
         path, number = line
-        return number in self._sources.derive(path, checks_in).lines
+        checks = self._sources.derive(path, checks_in)
+        if number not in checks.lines:
+            return False
+        # Assertions in other code, and the conditions around them, are code like any other.
+        is_checking = path in self._test_files or checks.prevail
+        return is_checking or line_of(self._sources(path), number).lstrip().startswith("assert")
 
     def _suspect(self, line: Line, score: float, neighbours: int) -> Suspect:
         path, number = line

@@ -24,9 +24,6 @@ MAX_CALLS = 2
 MAX_DIFF_LINES = 12
 MAX_PIECES = 4
 
-MAX_CODE = 1600
-"""Maximum characters of code where nothing has shown which lines are at fault."""
-
 
 def code_to_show(case: Case) -> tuple[Excerpt, ...]:
     """Return the code around the change that was checked, or else the most suspicious code."""
@@ -34,15 +31,7 @@ def code_to_show(case: Case) -> tuple[Excerpt, ...]:
         return case.changed_code
     test_file = file_of(case.cause.first.nodeid)
     # A stable sort: the most suspicious code comes first, but that of the test last.
-    excerpts = sorted(case.excerpts, key=lambda excerpt: excerpt.path == test_file)
-    chosen: list[Excerpt] = []
-    size = 0
-    for excerpt in excerpts:
-        size += len(excerpt.text)
-        if chosen and size > MAX_CODE:
-            break
-        chosen.append(excerpt)
-    return tuple(chosen)
+    return tuple(sorted(case.excerpts, key=lambda excerpt: excerpt.path == test_file))
 
 
 def code_by_file(texts: Iterable[str], places: Mapping[str, tuple[str, int]]) -> str:

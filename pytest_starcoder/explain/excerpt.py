@@ -8,12 +8,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.line_features import Line
 from pytest_starcoder.explain.suspicion import Ranking
 from pytest_starcoder.source.functions import Function, definition_lines, lines_of
-from pytest_starcoder.source.lines import has_code, indentation, split, statement_at
+from pytest_starcoder.source.line_index import index_lines
+from pytest_starcoder.source.lines import has_code, indentation, split
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -37,8 +39,11 @@ class Room:
 CHANGE_ROOM = Room(1200, function=16)
 """Room for the code around a change that is known to matter."""
 
-SUSPECT_ROOM = Room(2400, function=20, around=3)
+SUSPECT_ROOM = Room(1730, function=12, around=1)
 """Room for the code around the most suspicious statements."""
+
+MAX_STATEMENTS = 60
+"""Maximum number of statements whose functions are considered."""
 
 MAX_OF_FUNCTION = 8
 """Maximum number of statements of one function for which code is shown."""
@@ -94,7 +99,7 @@ def _by_function(ranking: Ranking, sources: SourceFiles) -> list[list[Line]]:
     """Return the statements of each function, the most suspicious of both first."""
     chances: dict[object, float] = {}
     lines: dict[object, list[Line]] = {}
-    for statement, chance in ranking.statements.items():
+    for statement, chance in islice(ranking.statements.items(), MAX_STATEMENTS):
         path, first, _ = statement
         unit = sources.derive(path, _units_by_line).get(first)
         if unit is None:
@@ -135,7 +140,9 @@ class _Selection:
         lines = self._lines.get((path, unit), set())
         if number in lines:
             return True
-        added = _context(source, unit, number, self._room) - lines
+        statement = self._sources.derive(path, index_lines).statements.get(number)
+        added = _context(unit, number, statement or range(number, number + 1), self._room)
+        added -= lines
         size = self.size
         for text in _render(source, unit, added):
             size += len(text) + 1
@@ -154,15 +161,14 @@ class _Selection:
         return excerpts
 
 
-def _context(source: str, unit: Unit, line: int, room: Room) -> set[int]:
+def _context(unit: Unit, line: int, statement: range, room: Room) -> set[int]:
     """Return the lines to show with a line: a short unit, or else its head and those around."""
     lines = set(unit.classes)
     if unit.last - unit.first < room.function:
         return lines.union(range(unit.first, unit.last + 1))
     # A long statement, such as a table, is shown in part.
-    first, last = statement_at(source, line)
-    first = max(first, line - 2)
-    last = min(last, line + 2)
+    first = max(statement[0], line - 2)
+    last = min(statement[-1], line + 2)
     lines.update(range(max(unit.first, first - room.around), first))
     lines.update(range(first, min(unit.last, last + room.around) + 1))
     if unit.body > unit.head:

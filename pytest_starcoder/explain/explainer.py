@@ -32,7 +32,6 @@ from pytest_starcoder.explain.fix_interface import (
 )
 from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.explain.hooks import PluginHooks
-from pytest_starcoder.explain.influence import Disturber, Effects, Suspicion
 from pytest_starcoder.explain.model_questions import INTERRUPTED, NO_TIME, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import preview_prompt
@@ -43,7 +42,6 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
-from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.git.history import History
@@ -119,9 +117,7 @@ class Explainer:
         self._deadline = Deadline.after(self._settings.explain_timeout, "explain_timeout")
         # After a Ctrl-C the user wants the prompt back: nothing is run again.
         if session.interrupted:
-            self._settings = replace(
-                self._settings, replay=False, undo=False, disturb=False, fix=False
-            )
+            self._settings = replace(self._settings, replay=False, undo=False, fix=False)
 
     def explain(self, prefetch: Prefetch | None, writing: WriteOptions) -> Report:
         """Explain all causes, and write fixes and tests as far as `writing` allows."""
@@ -228,7 +224,6 @@ class Explainer:
             session.conventions.files,
             self._deadline.within(self._settings.replay_timeout, "replay_timeout"),
             self._undo_changes(grouped, replays),
-            self._disturb if self._settings.disturb else None,
         )
         environment = Environment(
             session.launch,
@@ -258,22 +253,6 @@ class Explainer:
         )
         search = self._make_undo_search(context)
         return search.find(list(zip(causes, replays, strict=True)))
-
-    def _disturb(self, suspicions: Sequence[Suspicion]) -> Sequence[Effects]:
-        """Find the statements that failures depend on; a Ctrl-C ends that."""
-        session = self._session
-        disturber = Disturber(
-            session.launch,
-            session.sources,
-            Level(self._settings.confinement),
-            self._deadline.within(self._settings.disturb_timeout, "disturb_timeout"),
-            {test.nodeid for test in session.tests if not test.fixable},
-        )
-        with self._section.status("suspect", "disturbing statements"):
-            try:
-                return disturber.measure(suspicions)
-            except KeyboardInterrupt:
-                return [{} for _ in suspicions]
 
     def _replay(self, grouped: Sequence[Cause]) -> list[Replay]:
         """Run failing tests again; a Ctrl-C ends that, and the explanations follow."""

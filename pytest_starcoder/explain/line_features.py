@@ -10,13 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.runner.outcome import Lines, Outcome
-from pytest_starcoder.source.function_names import functions_by_line
+from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.line_index import LineIndex, index_lines
 from pytest_starcoder.source.lines import line_of
@@ -43,15 +41,6 @@ class Statement(NamedTuple):
     last: int
 
 
-class Effect(Enum):
-    """What becomes of a failing test when a statement is disturbed."""
-
-    NONE = "it fails in the same way"
-    MOVED = "it fails in the same place with other values"
-    CRASHED = "it fails elsewhere"
-    PASSED = "it passes"
-
-
 class Features(NamedTuple):
     """The evidence against one statement."""
 
@@ -63,8 +52,6 @@ class Features(NamedTuple):
     """The logarithm of the number of passing tests that run it."""
     guards: float = 0.0
     """How much more suspicious a branch is than the condition in front of it."""
-    late: float = 0.0
-    """1 if it ran during the failing statement of the test."""
     unchecked: float = 0.0
     """1 if it ran for a value that no earlier assertion has checked."""
     at_import: float = 0.0
@@ -73,8 +60,6 @@ class Features(NamedTuple):
     """1 if it raised the exception, and is no `raise` statement."""
     traceback: float = 0.0
     """1 if it is on the traceback."""
-    deepest: float = 0.0
-    """1 if its function is the last one on the traceback outside tests."""
     returns_none: float = 0.0
     """1 if it returns None and the failure mentions None."""
     file_name: float = 0.0
@@ -83,8 +68,6 @@ class Features(NamedTuple):
     """The number of words that its path shares with the test's name."""
     function_name: float = 0.0
     """Rare words that its function's name shares with the test's name."""
-    own_words: float = 0.0
-    """Words of its function's name that the failing test has and passing ones lack."""
     function_words: float = 0.0
     """Rare words that its function shares with the test's name."""
     statement_words: float = 0.0
@@ -93,34 +76,16 @@ class Features(NamedTuple):
     """Rare words that it shares with the message of the failure."""
     weight: float = 0.0
     """How much on it can be wrong: operators, constants, calls."""
-    condition: float = 0.0
-    """1 if it is an `if` or a `while`."""
-    result: float = 0.0
-    """1 if it returns or yields."""
-    assignment: float = 0.0
-    """1 if it assigns."""
     raises: float = 0.0
     """1 if it is a `raise` statement."""
     initializer: float = 0.0
     """1 if it is in an `__init__`."""
-    long_function: float = 0.0
-    """The logarithm of the number of lines of its function."""
-    module_level: float = 0.0
-    """1 if it is outside functions."""
     test_file: float = 0.0
     """1 if its file contains tests."""
     changed: float = 0.0
     """1 if it has uncommitted changes, less if it was changed earlier."""
     shared: float = 0.0
     """The share of the other causes whose tests run it, too."""
-    moves: float = 0.0
-    """1 if the test fails with other values when the statement is disturbed."""
-    crashes: float = 0.0
-    """1 if the test fails elsewhere when the statement is disturbed."""
-    passes: float = 0.0
-    """1 if the test passes when the statement is disturbed, less if it does with many."""
-    has_no_effect: float = 0.0
-    """1 if the test fails in the same way when the statement is disturbed."""
 
 
 def find_test_source(nodeid: str, sources: SourceFiles) -> str:
@@ -156,8 +121,7 @@ class Execution:
 
     `scores` are the Ochiai scores of all lines that failing tests ran; `imported` are others
     that ran at import. `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is
-    the share of the other causes whose tests run a line. `effects` are those of disturbing a
-    statement, as far as they are known.
+    the share of the other causes whose tests run a line.
     """
 
     scores: Mapping[Line, float]
@@ -166,7 +130,6 @@ class Execution:
     imported: Collection[Line] = ()
     recency: Mapping[Line, float] = field(default_factory=dict)
     shared: Mapping[Line, float] = field(default_factory=dict)
-    effects: Mapping[Statement, Effect] = field(default_factory=dict)
 
 
 def measure_features(
@@ -210,72 +173,52 @@ class _Measure:
         self._test_files = test_files
         self._lines = lines
         self._spectrum = _Spectrum(execution)
-        self._words = _Words(failure, execution, sources, list(lines))
+        self._words = _Words(failure, sources, list(lines))
         paths = {statement.path for statement in lines}
         self._traceback = _Traceback(failure, paths, test_files)
         # Later facts are about other values on the line.
         texts = (failure.message, *failure.facts[:2])
         self._mentions_none = any("None" in text for text in texts)
-        passed = sum(effect is Effect.PASSED for effect in execution.effects.values())
-        self._pass = 1 / math.sqrt(max(1, passed))
 
     def features(self, statement: Statement) -> Features:
         path, first, _ = statement
         numbers = self._lines[statement]
         index = self._sources.derive(path, index_lines)
-        function = self._sources.derive(path, functions_by_line).get(first)
-        size = function.last - function.first if function else 0
+        function = self._sources.derive(path, index_lines).functions.get(first)
         text = line_of(self._sources(path), first).lstrip()
         returns_none = any(number in index.none_returns for number in numbers)
         execution = self._execution
         spectrum = self._spectrum
         words = self._words
         traceback = self._traceback
-        effect = execution.effects.get(statement)
         return Features(
             spectrum=spectrum.score(path, numbers),
             only_failing=float(spectrum.runs_only_failing(path, numbers)),
             passing=math.log(1 + spectrum.count_passing(path, numbers)) / 4,
             guards=spectrum.guards(path, first, index),
-            late=float(_ran(execution.failing, "late_lines", path, numbers)),
-            unchecked=float(_ran(execution.failing, "unchecked_lines", path, numbers)),
+            unchecked=float(_ran_unchecked(execution.failing, path, numbers)),
             at_import=float(not spectrum.score(path, numbers)),
             raised=float(traceback.raised(statement)),
             traceback=float(traceback.contains(statement)),
-            deepest=float(traceback.is_in_deepest(statement)),
             returns_none=float(returns_none and self._mentions_none),
             file_name=float(words.name_file(path)),
             path_words=min(2, words.in_path(path)),
             function_name=min(3, words.in_name(statement)),
-            own_words=min(3, words.own_in_name(statement)),
             function_words=min(8, words.in_function(statement)),
             statement_words=min(4, words.of_test(statement)),
             message_words=min(3, words.of_message(statement)),
             weight=min(1, sum(index.weights.get(number, 0) for number in numbers) / 10),
-            condition=float(text.startswith(("if ", "elif ", "while "))),
-            result=float(text.startswith(("return", "yield"))),
-            assignment=float(bool(_ASSIGNMENT.match(text))),
             raises=float(text.startswith("raise")),
             initializer=float(function is not None and function.name.endswith("__init__")),
-            long_function=math.log(1 + size) / 5,
-            module_level=float(function is None),
             test_file=float(path in self._test_files),
             changed=max(execution.recency.get((path, number), 0.0) for number in numbers),
             shared=max(execution.shared.get((path, number), 0.0) for number in numbers),
-            moves=float(effect is Effect.MOVED),
-            crashes=float(effect is Effect.CRASHED),
-            passes=self._pass if effect is Effect.PASSED else 0.0,
-            has_no_effect=float(effect is Effect.NONE),
         )
 
 
-_ASSIGNMENT = re.compile(r"[\w.\[\], ]+\s*[+\-*/|]?=[^=]")
-
-
-def _ran(outcomes: Iterable[Outcome], kind: str, path: str, numbers: Iterable[int]) -> bool:
+def _ran_unchecked(outcomes: Iterable[Outcome], path: str, numbers: Iterable[int]) -> bool:
     for outcome in outcomes:
-        lines: Lines = getattr(outcome, kind)
-        if not lines.get(path, frozenset()).isdisjoint(numbers):
+        if not outcome.unchecked_lines.get(path, frozenset()).isdisjoint(numbers):
             return True
     return False
 
@@ -337,13 +280,6 @@ class _Traceback:
         path, first, last = statement
         return frame.path == path and first <= frame.line <= last
 
-    def is_in_deepest(self, statement: Statement) -> bool:
-        frame = self._last
-        if frame is None or frame.path != statement.path:
-            return False
-        last_line = frame.first_line + frame.source.count("\n")
-        return frame.first_line <= statement.first <= last_line
-
 
 class _Words:
     """Words that code shares with the failing test; rare ones count more."""
@@ -351,7 +287,6 @@ class _Words:
     def __init__(
         self,
         failure: Failure,
-        execution: Execution,
         sources: SourceFiles,
         statements: Sequence[Statement],
     ) -> None:
@@ -361,7 +296,6 @@ class _Words:
         self._test = failure_words(failure, sources)
         self._message = word_parts(failure.message)
         self._sources = sources
-        self._own = _own_words(self._test, execution.passing, sources)
         self._by_statement: dict[Statement, Set[str]] = {}
         self._names: dict[Line, frozenset[str]] = {}
         self._by_function: dict[Line, set[str]] = {}
@@ -382,7 +316,7 @@ class _Words:
     def _function(self, statement: Statement) -> Line:
         """Return the key of a statement's function, or its own outside functions."""
         path, first, _ = statement
-        function = self._sources.derive(path, functions_by_line).get(first)
+        function = self._sources.derive(path, index_lines).functions.get(first)
         key = path, function.first if function else first
         if key not in self._names:
             self._names[key] = word_parts(_spaced(function.name)) if function else frozenset()
@@ -398,9 +332,6 @@ class _Words:
         words = self._names[self._function(statement)]
         return _sum(words & self._name, self._function_rarity)
 
-    def own_in_name(self, statement: Statement) -> float:
-        return _sum(self._names[self._function(statement)], self._own)
-
     def in_function(self, statement: Statement) -> float:
         words = self._by_function[self._function(statement)]
         return _sum(words & self._name, self._function_rarity)
@@ -410,19 +341,6 @@ class _Words:
 
     def of_message(self, statement: Statement) -> float:
         return _sum(self._by_statement[statement] & self._message, self._statement_rarity)
-
-
-def _own_words(
-    words: Set[str], passing: Iterable[Outcome], sources: SourceFiles
-) -> dict[str, float]:
-    """Return how rare the words of a failing test are in passing ones, from 0 to 1."""
-    counts: Counter[str] = Counter()
-    total = 2
-    for outcome in passing:
-        total += 1
-        name = outcome.nodeid.rpartition("::")[2]
-        counts.update(word_parts(f"{name} {find_test_source(outcome.nodeid, sources)}"))
-    return {word: math.log(total / (counts[word] + 1)) / math.log(total) for word in words}
 
 
 def _rarity(groups: Collection[Set[str]]) -> dict[str, float]:

@@ -259,26 +259,6 @@ class Trials:
         )
         return {trial.edits: trial for trial in self._trials(self._late, command, candidates)}
 
-    def run_in_batches(
-        self, candidates: Sequence[Edits], limits: Mapping[str, float]
-    ) -> Iterator[tuple[Edits, tuple[Record, ...]]]:
-        """Yield the records of all tests in `limits` with each candidate, in any order.
-
-        Many candidates run in one process, which is quick; one may see what an earlier one has
-        left behind. Candidates that do not run are left out.
-        """
-        command = self._try_command(
-            candidates,
-            Checks(limits),
-            wait=_wall_time(sum(limits.values())),
-            batch=BATCH_SIZE,
-            skips_duplicates=True,
-            every=True,
-        )
-        for trial in self._trials(self._late, command, candidates):
-            if trial.records:
-                yield trial.edits, trial.records
-
     def run_session(
         self,
         limits: Mapping[str, float],

@@ -57,8 +57,6 @@ class Settings:
     fix_timeout: float = 15.0
     undo: bool = True
     undo_timeout: float = 10.0
-    disturb: bool = True
-    disturb_timeout: float = 5.0
     fix_suite: bool = False
     confinement: str = "audit"
     generate_timeout: float = 120.0
@@ -279,8 +277,6 @@ SCHEMA: Mapping[str, Key] = {
     "fix_timeout": Key(_seconds(1, 3600), "maximum seconds for trying edits per cause"),
     "undo": Key(_switch, "undo changes in memory to find the one that broke a test"),
     "undo_timeout": Key(_seconds(1, 3600), "maximum seconds for undoing changes per run"),
-    "disturb": Key(_switch, "disturb statements in memory to see which of them a failure needs"),
-    "disturb_timeout": Key(_seconds(1, 3600), "maximum seconds for disturbing statements per run"),
     "fix_suite": Key(_switch, "check a fix with all tests that passed, not only the nearest ones"),
     "confinement": Key(
         _one_of("kernel", "audit", "none"),

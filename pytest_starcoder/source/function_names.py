@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_starcoder.source.functions import Function, definition_lines
-from pytest_starcoder.source.syntax import syntax_tree
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,8 @@ class NamedFunction:
     last: int
 
 
-def functions_by_line(source: str) -> Mapping[int, NamedFunction]:
+def functions_by_line(tree: ast.Module) -> Mapping[int, NamedFunction]:
     """Return the innermost function around each line that has one."""
-    tree = syntax_tree(source)
-    if tree is None:
-        return {}
     by_line: dict[int, NamedFunction] = {}
     # Outer functions come first, so inner ones replace them.
     for function in _named_functions(tree, ""):
@@ -40,5 +36,5 @@ def _named_functions(node: ast.AST, prefix: str) -> Iterator[NamedFunction]:
             yield from _named_functions(child, f"{name}.")
         elif isinstance(child, ast.ClassDef):
             yield from _named_functions(child, f"{prefix}{child.name}.")
-        else:
+        elif not isinstance(child, ast.expr):  # no expression contains a `def`
             yield from _named_functions(child, prefix)

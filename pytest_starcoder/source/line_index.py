@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
+from pytest_starcoder.source.function_names import NamedFunction, functions_by_line
 from pytest_starcoder.source.functions import Function, lines_of
 from pytest_starcoder.source.lines import long_statements
 from pytest_starcoder.source.syntax import syntax_tree
@@ -48,7 +49,8 @@ class LineIndex:
     are lines of default values and decorators, with the lines of the function's body.
     `statements` has the lines of each statement with several lines. `weights` say how much on a
     line can be wrong. `none_returns` are the lines that return None. `branches` are the first
-    lines of the branches of each `if`, `for` and `while`, by the line of its head.
+    lines of the branches of each `if`, `for` and `while`, by the line of its head. `functions`
+    are the innermost functions around the lines that have one.
     """
 
     definitions: Mapping[str, Set[int]] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class LineIndex:
     weights: Mapping[int, float] = field(default_factory=dict)
     none_returns: Set[int] = frozenset()
     branches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    functions: Mapping[int, NamedFunction] = field(default_factory=dict)
 
     def with_definitions(self, executed: Set[int], keys: Collection[str] = ()) -> frozenset[int]:
         """Return whole statements and the definitions that they use, of modules and classes.
@@ -140,6 +143,7 @@ def index_lines(source: str) -> LineIndex:
         _weigh_lines(tree),
         none_returns,
         branches,
+        functions_by_line(tree),
     )
 
 

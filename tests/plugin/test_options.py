@@ -37,8 +37,6 @@ VALUES = {
     "fix_timeout": ("8", 8.0),
     "undo": ("off", False),
     "undo_timeout": ("7", 7.0),
-    "disturb": ("off", False),
-    "disturb_timeout": ("7", 7.0),
     "fix_suite": ("on", True),
     "confinement": ("kernel", "kernel"),
     "generate_timeout": ("9", 9.0),

@@ -151,7 +151,6 @@ ALLOWED = [
     *(("review_max_findings", "9"), ("review_exclude", "*"), ("review_require_model", "True")),
     *(("generate_timeout", "9"), ("generate_requests", "9"), ("generate_tokens", "900")),
     *(("undo", "False"), ("undo_timeout", "9")),
-    *(("disturb", "False"), ("disturb_timeout", "9")),
     *(("fix", "False"), ("fix_timeout", "9"), ("fix_suite", "True"), ("confinement", "kernel")),
 ]
 
