@@ -10,7 +10,6 @@ from support.failures import FAILURE, make_fix
 from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.case_text import (
-    MAX_CODE,
     code_by_file,
     code_to_show,
     describe,
@@ -57,15 +56,11 @@ def test_most_suspicious_code() -> None:
     assert code_to_show(case) == (*CASE.excerpts, test), "that of the test comes last"
 
 
-def test_less_suspicious_code_is_left_out() -> None:
-    sizes = (MAX_CODE // 2, MAX_CODE // 3, MAX_CODE // 3, 10)
-    excerpts = tuple(excerpt("shop.py", number, size) for number, size in enumerate(sizes))
-    assert code_to_show(replace(CASE, excerpts=excerpts)) == excerpts[:2]
-
-
-def test_one_long_function_is_shown() -> None:
-    long = excerpt("shop.py", 1, 2 * MAX_CODE)
-    assert code_to_show(replace(CASE, excerpts=(long, excerpt("shop.py", 9)))) == (long,)
+def test_code_of_the_test_file_last() -> None:
+    path = CASE.cause.first.nodeid.partition("::")[0]
+    own = excerpt(path, 1)
+    case = replace(CASE, excerpts=(own, excerpt("shop.py", 9)))
+    assert code_to_show(case) == (excerpt("shop.py", 9), own)
 
 
 def test_code_around_a_checked_change() -> None:
