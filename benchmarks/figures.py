@@ -52,6 +52,7 @@ FIGURES: Mapping[str, Figures] = {
     "recording_cost": Figures("recording_cost"),
     "evidence": Figures("evidence", "FAULTY --truth TRUTH --rivals RIVALS"),
     "ranking": Figures("ranking", "FAULTY --truth TRUTH --tests test_full.py"),
+    "real_lines": Figures("real_lines", "REAL_BUGS --bugs BUG_LIST"),
     "broke": Figures("broke", "REAL_BUGS --bugs BUG_LIST --beside commit-delta"),
     "broke_commits": Figures("broke", "REAL_BUGS --bugs BUG_LIST --commits 30"),
     "fixes": Figures("fixes", "FAULTY --tests test_example.py --judge test_full.py"),

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import resource
 import signal
@@ -24,8 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -34,15 +34,11 @@ from typing import Any
 from benchmarks.edits import expected_top
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
-from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import case as evidence
-from pytest_starcoder.explain.causes import group_failures
-from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.replay import Replayer
+from pytest_starcoder.explain.failure import Cause
+from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bar_chart import Bars
-from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 
@@ -62,35 +58,55 @@ OURS, OCHIAI, FRAME, RANDOM = (
 RANKINGS = (OURS, OCHIAI, FRAME, RANDOM)
 
 RECORDER = """
-import dataclasses
-import json
 import os
-import pathlib
+import pickle
 
-from pytest_starcoder.session.command_line import session_launch
-from pytest_starcoder.session.session_tests import SessionTests
+from pytest_starcoder.explain import explainer
 
-failures, tests = [], SessionTests()
-
-
-def pytest_runtest_logreport(report):
-    tests.add(report)
-    if hasattr(report, "starcoder_failure"):
-        failures.append(report.starcoder_failure)
+build_cases = explainer.build_cases
+roots = []
 
 
-def pytest_unconfigure(config):
-    if config.getoption("no_starcoder"):  # a child of the session's
-        return
-    recorded = {
-        "failures": failures,
-        "ran": [dataclasses.asdict(test) for test in tests.finished],
-        "files": sorted(tests.files),
-        "launch": dataclasses.asdict(session_launch(config)),
-    }
-    pathlib.Path(os.environ["RECORDED"]).write_text(json.dumps(recorded, default=str))
+def pytest_configure(config):
+    roots.append(os.path.relpath(config.rootpath))
+
+
+def record(causes, replays, sources, history, test_files, *more):
+    with open(os.environ["RECORDED"], "wb") as file:
+        pickle.dump((roots[0], causes, replays, test_files), file)
+    return build_cases(causes, replays, sources, history, test_files, *more)
+
+
+explainer.build_cases = record
 """
-"""A pytest plugin that writes down what an explaining session saw, to run its tests again."""
+"""A pytest plugin that keeps what the explained run has collected."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What an explaining session saw: its failures by cause, and the tests that ran again.
+
+    `root` is pytest's root, from the folder in which it was started.
+    """
+
+    root: str
+    causes: Sequence[Cause]
+    replays: Sequence[Replay]
+    test_files: Collection[str]
+
+    def sources(self, project: Path) -> SourceFiles:
+        return SourceFiles.below(project / self.root)
+
+    def cases(self, project: Path) -> list[evidence.Case]:
+        """Return the cases as this version of the package builds them."""
+        history = History(project / self.root)
+        return evidence.build_cases(
+            self.causes, self.replays, self.sources(project), history, self.test_files
+        )
+
+
+def read_recorded(path: Path) -> Recorded:
+    return Recorded(*pickle.loads(path.read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -168,9 +184,10 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
     if explained is None:
         return None
     ended, recorded, text = explained
-    first = _first(case, recorded)
-    if first is None:
+    cases = recorded.cases(case.project)
+    if not cases:
         return None
+    first = cases[0]
     suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
     if text:
         suspects = [(suspect["path"], suspect["line"]) for suspect in text["causes"][0]["suspects"]]
@@ -225,10 +242,10 @@ def pytest_ended(
     return Ended(running.returncode, time.perf_counter() - started, output)
 
 
-def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[str, Any]] | None:
+def _explained(case: Case, folder: Path) -> tuple[Ended, Recorded, dict[str, Any]] | None:
     """Run with prompts and report; return how it ended, the recording and the report."""
     (folder / "recorder.py").write_text(RECORDER, encoding="utf-8")
-    recorded = folder / "recorded.json"
+    recorded = folder / "recorded"
     report = folder / "report.json"
     wanted = {
         "--starcoder-show-prompt": "--starcoder-show-prompt",
@@ -243,11 +260,11 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
         "RECORDED": str(recorded),
     }
     ended = pytest_ended(case.project, [*EXPLAIN, *options, *case.run], env)
-    if ended is None:
+    if ended is None or not recorded.is_file():
         return None
     return (
         ended,
-        json.loads(recorded.read_text()),
+        read_recorded(recorded),
         json.loads(report.read_text("utf-8")) if report.is_file() else {},
     )
 
@@ -316,39 +333,6 @@ def _baselines(
         RANDOM: tuple(expected_top(dict.fromkeys(scores, 0.0), truth, k) for k in TOP),
     }
     return hits, not truth.isdisjoint(scores)
-
-
-def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
-    """Run the tests and neighbours of the first cause again, as the tool does."""
-    failures = [Failure.from_json(fields) for fields in recorded["failures"]]
-    ran = [FinishedTest(**fields) for fields in recorded["ran"]]
-    fields = recorded["launch"]
-    launch = Launch(
-        Path(fields["folder"]),
-        Path(fields["root"]),
-        Path(fields["ini"]) if fields["ini"] else None,
-        tuple(fields["arguments"]),
-        tuple(fields["positionals"]),
-        fields["here_first"],
-    )
-    grouped, sources = group_failures(failures), SourceFiles.below(launch.root)
-    with _environment({**case.env, "HOME": str(case.project)}):
-        replays = Replayer(ran, launch, Deadline.after(LIMIT)).replay(grouped, sources)
-    test_files = frozenset(recorded["files"])
-    found = evidence.build_cases(grouped, replays, sources, History(launch.root), test_files)
-    return found[0] if found else None
-
-
-@contextmanager
-def _environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Set the variables that a child inherits inside the block."""
-    before = dict(os.environ)
-    os.environ.update(env)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def is_test(path: str) -> bool:

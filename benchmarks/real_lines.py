@@ -16,7 +16,6 @@ import argparse
 import contextlib
 import json
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -29,18 +28,16 @@ from typing import Any
 from benchmarks.broke_tools import install_over, unpack_this_package
 from benchmarks.edits import expected_top
 from benchmarks.published import Outcome, Row, options, publish, wall_time
-from benchmarks.ranking import Line, is_test, shows
+from benchmarks.ranking import RECORDER, Line, is_test, read_recorded, shows
 from benchmarks.real_bugs import RealBug
 from benchmarks.runs import median
 from pytest_starcoder.explain import suspicion
-from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.question import preview_prompt
 from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.lines import has_code, statement_at
-from pytest_starcoder.source.sources import SourceFiles
 
 TOP = (1, 3, 5)
 EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-fix=off")
@@ -51,30 +48,6 @@ OURS, RAISED, LAST, OCHIAI = (
     "Ochiai, ties by chance",
 )
 RANKINGS = (OURS, RAISED, LAST, OCHIAI)
-
-RECORDER = """
-import os
-import pickle
-
-from pytest_starcoder.explain import explainer
-
-build_cases = explainer.build_cases
-roots = []
-
-
-def pytest_configure(config):
-    roots.append(os.path.relpath(config.rootpath))
-
-
-def record(causes, replays, sources, history, test_files, *more):
-    with open(os.environ["RECORDED"], "wb") as file:
-        pickle.dump((roots[0], causes, replays, test_files), file)
-    return build_cases(causes, replays, sources, history, test_files, *more)
-
-
-explainer.build_cases = record
-"""
-"""A pytest plugin that keeps what the explained run has collected."""
 
 INGREDIENTS: Mapping[str, tuple[str, ...]] = {
     "which tests run it": ("spectrum", "only_failing", "passing", "guards", "at_import"),
@@ -175,14 +148,13 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
 
 def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
     """Rank the lines of a recorded run; return None if it has no failure."""
-    recorded = (records / f"{bug.name}.pickle").read_bytes()
-    root, causes, replays, test_files = pickle.loads(recorded)
-    sources = SourceFiles.below(bug.tree / root)
-    cases = build_cases(causes, replays, sources, History(bug.tree / root), test_files)
+    recorded = read_recorded(records / f"{bug.name}.pickle")
+    cases = recorded.cases(bug.tree)
     if not cases:
         return None
+    sources = recorded.sources(bug.tree)
     first = next((case for case in cases if _is_of_bug(case, bug)), cases[0])
-    path = os.path.relpath(row["source"], root)
+    path = os.path.relpath(row["source"], recorded.root)
     faulty = faulty_lines(path, row, sources(path))
     suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
     place = next((place for place, line in enumerate(suspects, 1) if line in faulty), None)

@@ -104,20 +104,15 @@ def build_cases(
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
         shared = _shared_lines(executed, {index})
         cases.append(builder.build(cause, replay, shared))
-    groups = group_causes(causes, list(map(_prime_lines, cases)))
     joined = []
-    for group in groups:
+    for group in group_causes(causes, list(map(_prime_lines, cases))):
         case = cases[group[0]]
         if len(group) > 1:
             cause = _join_causes([causes[index] for index in group])
             replay = _join_replays([replays[index] for index in group])
             case = builder.build(cause, replay, _shared_lines(executed, group))
-        joined.append((case, group))
-    joined.sort(key=lambda pair: cause_order(pair[0].cause))
-    complete = []
-    for case, group in joined:
-        complete.append(_add_breakage(case, [breakages[index] for index in group], sources))
-    return complete
+        joined.append(_add_breakage(case, [breakages[index] for index in group], sources))
+    return sorted(joined, key=lambda case: cause_order(case.cause))
 
 
 def _prime_lines(case: Case) -> tuple[Line, ...]:

@@ -117,7 +117,7 @@ def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Execution:
-    """What tests of one cause ran, with the definitions that it uses.
+    """The lines that tests of one cause ran, with the definitions that they use.
 
     `scores` are the Ochiai scores of all lines that failing tests ran; `imported` are others
     that ran at import. `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is
@@ -224,7 +224,7 @@ def _ran_unchecked(outcomes: Iterable[Outcome], path: str, numbers: Iterable[int
 
 
 class _Spectrum:
-    """Which tests ran a statement."""
+    """Counts the tests that ran a statement."""
 
     def __init__(self, execution: Execution) -> None:
         self._scores = execution.scores

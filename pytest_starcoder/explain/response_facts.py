@@ -52,7 +52,7 @@ BUFFERS: tuple[type, ...] = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server or a program answered. `text` is None if it is not known."""
+    """The answer of a server or a program. `text` is None if it is not known."""
 
     speaker: str
     title: str

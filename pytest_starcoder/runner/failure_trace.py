@@ -33,7 +33,7 @@ HANDLING = {dis.opmap[name] for name in ("PUSH_EXC_INFO", "CLEANUP_THROW") if na
 
 @dataclass
 class Executed:
-    """What a test executed, without what ran only because it had failed.
+    """The code that a test executed, without what ran only because it had failed.
 
     `late` are the lines of the failing statement of the test function, `unchecked` all but those
     of the statements whose results a check before it had passed. Both are empty where the

@@ -56,7 +56,7 @@ _SET_MODEL = "Set model to the path of a .gguf file."
 
 @dataclass(frozen=True)
 class Hardware:
-    """What an engine runs on.
+    """The hardware that an engine runs on.
 
     `gpu_layers` is the setting, `gpus` are the names of those that llama.cpp can use, and
     `system` is its description of the instruction sets it uses.

@@ -50,7 +50,7 @@ CONTINUE = "The same command continues it."
 
 @dataclass(frozen=True)
 class Hub:
-    """Where models are downloaded from; the token is sent only if the hub asks for one."""
+    """The hub that models are downloaded from; the token is sent only if the hub asks for one."""
 
     endpoint: str = HUGGING_FACE
     token: str = field(default="", repr=False)
