@@ -164,7 +164,8 @@ def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFile
             statement = one_line(line_of(sources(piece.path), number), 100)
             new = Suspect(piece.path, number, statement, score)
             first[line] = by_line.get(line, new)
-    others = [suspect for line, suspect in by_line.items() if line not in first]
+    # What only ran at import cannot compete with what undoing has shown.
+    others = [by_line[line] for line in by_line if line in case.scores and line not in first]
     suspects = [*first.values(), *others][:MAX_SUSPECTS]
     return dataclasses.replace(
         case,
@@ -263,7 +264,7 @@ class _CaseBuilder:
         execution = Execution(scores, failing, passing, imported, self._recency(scores), shared)
         ranking = self._rank(failure, execution)
         suspects = []
-        for line in self._suspicious_lines(ranking):
+        for line in self._suspicious_lines(_without_imported_end(ranking, scores)):
             suspects.append(self._suspect(line, scores.get(line, 0.0), len(passing)))
         statements = (*replay.statements, *self._returned_values(failure, failing[0]))
         replay = dataclasses.replace(replay, statements=statements)
@@ -320,18 +321,18 @@ class _CaseBuilder:
         path, number = line
         return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
-    def _suspicious_lines(self, ranking: Ranking) -> list[Line]:
+    def _suspicious_lines(self, lines: Sequence[Line]) -> list[Line]:
         """Return one line of each statement that can be wrong, if possible no assertions."""
         # A line such as `else:` runs, but cannot be wrong.
         weighty: dict[Statement, Line] = {}
-        for line in filter(self._has_weight, ranking.lines):
+        for line in filter(self._has_weight, lines):
             weighty.setdefault(statement_around(*line, self._sources), line)
         # Lazily, because finding checks parses each file again.
         suspects = (line for line in weighty.values() if not self._is_check(line))
         first = list(islice(suspects, MAX_SUSPECTS))
         if first:
             return first
-        return (list(weighty.values()) or list(ranking.lines))[:MAX_SUSPECTS]
+        return list(weighty.values() or lines)[:MAX_SUSPECTS]
 
     def _has_weight(self, line: Line) -> bool:
         path, number = line
@@ -425,6 +426,14 @@ def _called_names(frame: Frame) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
                 yield name
+
+
+def _without_imported_end(ranking: Ranking, scores: Mapping[Line, float]) -> list[Line]:
+    """Return the lines without those that only ran at import and are the least suspicious."""
+    lines = list(ranking.lines)
+    while lines and lines[-1] not in scores:
+        lines.pop()
+    return lines
 
 
 def _traceback_scores(failure: Failure) -> dict[Line, float]:

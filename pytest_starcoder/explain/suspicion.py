@@ -34,7 +34,7 @@ WEIGHTS = Features(
     guards=0.5,
     unchecked=0.8,
     at_import=-0.49,
-    raised=0.48,
+    raised=1.8,
     traceback=0.67,
     returns_none=1.5,
     file_name=1.27,
@@ -52,8 +52,8 @@ WEIGHTS = Features(
 )
 """How much each kind of evidence counts.
 
-Those of `returns_none`, `test_file`, `changed` and `shared` were chosen: the bugs have no history,
-and none of their faults is in a test.
+Those of `raised`, `returns_none`, `test_file`, `changed` and `shared` were chosen: the bugs have
+no history, none of their faults is in a test, and few raise an exception in faulty code.
 """
 
 

@@ -115,7 +115,7 @@ def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama) -> None:
     pytester.makepyfile(text)
     names = ["out.json", "out.md", "out.sarif"]
     result = pytester.runpytest_subprocess(
-        "--tb=no", "-q", *(f"--starcoder-report={name}" for name in names)
+        "--tb=no", "-v", *(f"--starcoder-report={name}" for name in names)
     )
     texts = {name: Path(name).read_text() for name in [*names, "summary.md"]}
     texts["prompts"] = "\n".join(str(request.body) for request in model.requests)
