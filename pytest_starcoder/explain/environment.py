@@ -32,14 +32,14 @@ OUTSIDE = "the cause is outside the code"
 """Reason not to search for a fix."""
 
 DOCUMENTED = "the code does what its docstring shows"
-COMMITTED = "the code is as committed, and only the test has changed"
+COMMITTED = "only the test has changed since the last commit"
 
 REMOTE_KINDS = ("address", "network", "host")
 """Kinds of missing things that a sandbox lacks in any case."""
 
-NO_SERVICE = "changes are tried in a sandbox, where no service may answer"
+NO_SERVICE = "fixes are tried in a sandbox, where the service may be unavailable"
 
-NOT_JUDGED = "no change is named: in the sandbox, a service may not answer as it did in the run"
+NOT_JUDGED = "no change is named: in the sandbox, a service may respond differently"
 
 NO_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
@@ -267,7 +267,7 @@ class Environment:
         fact = f"the environment variable {name} is not set"
         example = self._example_of(name)
         if example:
-            fact += f"; {example} has it"
+            fact += f"; {example} defines it"
         texts = [self._sources(path) for path in self._test_files(case)]
         unset = any(map(UNSETTING.search, texts))
         set_names = [each for text in texts for each in _set_variables(text)]
@@ -281,7 +281,7 @@ class Environment:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         fact = f"{address} refused the connection"
         if missing.kind == "network":
-            fact = f"{address} cannot be reached from here"
+            fact = f"{address} is unreachable from this machine"
         service = SERVICES.get(port, "")
         if service:
             fact += f" ({port} is the default port of {service})"

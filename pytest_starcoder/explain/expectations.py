@@ -41,8 +41,8 @@ def documented_result(case: Case, sources: SourceFiles) -> str:
         if shown == arguments and want == result:
             example = one_line(source, 60)
             return (
-                f"the docstring of {function.name} shows {example} with the result "
-                f"{one_line(result, 80)}, as returned: the test's expectation may be wrong"
+                f"the docstring of {function.name} shows that {example} returns "
+                f"{one_line(result, 80)}, as it did: the test's expectation may be wrong"
             )
     return ""
 

@@ -34,7 +34,7 @@ class MissingFiles:
             if self._git.query(*query):
                 restore = f"`git checkout HEAD -- {name}` restores it"
                 path = self._project.path_of(file)
-                return f"{path} is missing, but git tracks it: it was deleted ({restore})"
+                return f"{path} was deleted, although git tracks it ({restore})"
         return ""
 
     def was_changed_since(self, file: str, start: float) -> bool:
@@ -81,7 +81,7 @@ class MissingFiles:
         if os.access(file, os.R_OK | os.W_OK):
             return ""
         shown = self._project.path_of(file) if self._name_in_repository(file) else file
-        return f"this user has no permission to open {shown}, whose mode is {mode}"
+        return f"the current user has no permission to open {shown} (mode {mode})"
 
     def _name_in_repository(self, file: str) -> str:
         """Return the name of a file as git has it; empty outside the repository."""

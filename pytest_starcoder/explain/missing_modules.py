@@ -70,7 +70,7 @@ class MissingModules:
         """Return a sentence on the plugin that has a fixture, or on the nearest fixture."""
         plugin = FIXTURES.get(missing.name, "")
         if self._lacks(plugin):
-            return f"the fixture {missing.name!r} is part of {self._to_install(plugin)}"
+            return f"the fixture {missing.name!r} comes from {self._to_install(plugin)}"
         if missing.detail:
             return f"the nearest fixture is {missing.detail!r}"
         return "no fixture of this run has a similar name"
@@ -79,7 +79,7 @@ class MissingModules:
         """Return a sentence on the plugin that would run coroutines, if it is to be installed."""
         for plugin in ASYNC_PLUGINS:
             if self._lacks(plugin):
-                return f"coroutines need a plugin: {self._to_install(plugin)}"
+                return f"async tests need a plugin: {self._to_install(plugin)}"
         return ""
 
     def _lacks(self, distribution: str) -> bool:
@@ -88,7 +88,7 @@ class MissingModules:
 
     def _to_install(self, distribution: str) -> str:
         name, file = self._declared[normalize(distribution)]
-        return f"{name}, which {file} declares and which is not installed: `pip install {name}`"
+        return f"{name}, which {file} declares but which is not installed: `pip install {name}`"
 
     def removed_name(self, missing: Missing, history: History) -> str:
         """Return a sentence on when a module of the project lost a name, and what is new there."""
@@ -115,13 +115,13 @@ class MissingModules:
         place = "the root folder" if shown == "." else f"{shown}/"
         fact = f"{name} is in {place}, which is not on the import path"
         project = self._build_folder(folder)
-        setting = f'`pythonpath = ["{shown}"]` in pytest\'s settings'
+        setting = f'`pythonpath = ["{shown}"]` in pytest\'s configuration'
         if project is None:
             tops = (self._project.root, self._project.repository)
             is_usual = folder.name in SOURCE_FOLDERS or folder in tops
-            return f"{fact}: use {setting}", is_usual
+            return f"{fact}: set {setting}", is_usual
         where = self._project.path_of(str(project))
-        return f"{fact}: `pip install -e {where}`, or {setting}", True
+        return f"{fact}: run `pip install -e {where}`, or set {setting}", True
 
     def _build_folder(self, folder: Path) -> Path | None:
         """Return the folder with the build files of the distribution that a folder belongs to."""
@@ -200,7 +200,7 @@ def _text_with(name: str, path: str, history: History) -> tuple[str, str]:
     """Return when a file last had the definition of a name, and its text then."""
     last = history.query("show", f"HEAD:./{path}")
     if name in _definitions(last):
-        return "at the last commit", last
+        return "in the last commit", last
     pattern = rf"^(class|def|async def) {re.escape(name)}\b"
     query = ("log", "-1", "--no-textconv", "--no-ext-diff", "--format=%h %s", f"-G{pattern}")
     commit = history.query(*query, "--", path).strip()

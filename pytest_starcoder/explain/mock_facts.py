@@ -62,7 +62,7 @@ def _assertion_facts(
     calls = calls_of(mock, "await_args_list" if is_await else "call_args_list")
     if is_await and not calls:
         for call in calls_of(mock, "call_args_list")[:1]:
-            yield f"it was called, but not awaited: {call}"
+            yield f"the mock was called, but not awaited: {call}"
             return
     holder = _holder(site, name)
     if name == "assert_has_calls":
@@ -78,7 +78,7 @@ def _assertion_facts(
             differences("==", bound_call(mock, call), expected) for call in calls[:MAX_COMPARED]
         ]
         for sentence in min(found, key=len):
-            yield f"of the nearest call, {sentence}"
+            yield f"in the closest call, {sentence}"
 
 
 def _sequence_facts(
@@ -95,7 +95,7 @@ def _sequence_facts(
             yield f"{call} is not among the calls"
             return
     if not variables.get("any_order"):
-        yield "these calls were made, but not in this order one after another"
+        yield "all of these calls were made, but not consecutively in this order"
 
 
 def _has_wrong_count(name: str, calls: list[MockCall]) -> bool:
@@ -119,7 +119,7 @@ def _call_facts(site: RaiseSite, mock: object, holder: ast.expr | None) -> Itera
     """Yield the calls of a mock, or else those of the mock that it is an attribute of."""
     calls = calls_of(mock, "call_args_list")
     if calls:
-        yield f"its calls are {_listing(calls)}"
+        yield f"the calls were {_listing(calls)}"
         return
     if not isinstance(holder, ast.Attribute):
         return

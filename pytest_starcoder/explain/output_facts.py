@@ -32,7 +32,7 @@ def _other_stream(names: set[str], captured: object) -> Iterator[str]:
     streams = {"out": getattr(captured, "out", ""), "err": getattr(captured, "err", "")}
     for name, other in STREAMS.items():
         if name in names and other not in names and not streams[name] and streams[other]:
-            yield f"nothing was written to {name}, but to {other}: {short_repr(streams[other])}"
+            yield f"nothing was written to {name}, but {other} has {short_repr(streams[other])}"
 
 
 def _missing_records(caplog: object) -> Iterator[str]:

@@ -153,7 +153,7 @@ class Replayer:
             return ("not rerun: it would crash this process as well",)
         seconds = [test.seconds for test in tests if test.allowed]
         if seconds:
-            return (f"not rerun: it took {min(seconds):.1f} s, and only {QUICK:g} s are allowed",)
+            return (f"not rerun: it took {min(seconds):.1f} s, more than the limit of {QUICK:g} s",)
         return ()
 
     def _run_traced(
@@ -225,7 +225,7 @@ class Replayer:
         has_time = self._deadline.remaining() > 0
         if has_time and self._fails_after([], nodeid):
             statement = (
-                "passed when rerun while its lines were recorded, and failed without that: "
+                "passed when rerun with tracing, but failed without it: "
                 "flaky, or dependent on sys.settrace"
             )
         elif not earlier or not has_time:

@@ -70,7 +70,7 @@ def _errors_of_group(group: BaseExceptionGroup[BaseException]) -> Iterator[Repor
             waiting[:0] = exc.exceptions
         else:
             number += 1
-            yield ReportedError("the group has", exc, is_in_message=True)
+            yield ReportedError("the group contains", exc, is_in_message=True)
 
 
 def _errors_at(site: RaiseSite) -> Iterator[ReportedError]:
@@ -107,7 +107,7 @@ def _logged_errors(records: Iterable[LogRecord]) -> Iterator[ReportedError]:
     for record in reversed(list(records)):
         error = record.exc_info[1] if type(record.exc_info) is tuple else None
         if error is not None:
-            yield ReportedError("the log has", error, is_logged=True)
+            yield ReportedError("the log contains", error, is_logged=True)
 
 
 def _is_linked(error: BaseException, exc: BaseException) -> bool:

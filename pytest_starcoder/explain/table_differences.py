@@ -148,7 +148,7 @@ def _compare_dtypes(pair: Pair, title: str, actual: Any, expected: Any) -> Itera
     # Two categories may have one name.
     if str(actual.dtype) != str(expected.dtype):
         start = "" if title == pair.name else pair.at
-        yield f"{start}{title} has the type {actual.dtype}, not {expected.dtype}"
+        yield f"{start}{title} has the dtype {actual.dtype}, not {expected.dtype}"
 
 
 def _items(table: Any) -> list[Any]:

@@ -119,7 +119,7 @@ def _emitted(site: RaiseSite) -> Iterator[str]:
     """Yield the warnings that came instead of the expected one."""
     match = EMITTED.search(site.message)
     if match:
-        yield f"the warnings were {match[1]}"
+        yield f"the emitted warnings were {match[1]}"
 
 
 def _is_statement(root: ast.AST, node: ast.Call) -> bool:
@@ -134,9 +134,9 @@ def _lazy_facts(site: RaiseSite, call: ast.Call, *, is_statement: bool) -> Itera
         return
     name = text_of(call.func)
     if function.__code__.co_flags & inspect.CO_COROUTINE:
-        yield f"{name} is async, and its call is not awaited: nothing of it ran"
+        yield f"{name} is async, but the call is not awaited, so its body never ran"
     elif function.__code__.co_flags & inspect.CO_GENERATOR:
-        yield f"{name} is a generator function: nothing of it runs until it is iterated over"
+        yield f"{name} is a generator function: its body runs only when it is iterated over"
 
 
 def block_of(frame: Frame) -> str:

@@ -125,7 +125,7 @@ class FixSession:
         if case.cause.first.phase == "collect":
             return "the file could not be collected"
         if len(case.replay.order) > 1:
-            return "the test fails only after others"
+            return "the test fails only after other tests"
         return ""
 
     def _search(self, case: Case) -> Fixes:

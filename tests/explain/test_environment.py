@@ -120,10 +120,7 @@ def test_unreadable_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def deleted(name: str) -> str:
-    return (
-        f"{name} is missing, but git tracks it: it was deleted "
-        f"(`git checkout HEAD -- {name}` restores it)"
-    )
+    return f"{name} was deleted, although git tracks it (`git checkout HEAD -- {name}` restores it)"
 
 
 def test_deleted_file(shop: Shop) -> None:
@@ -193,7 +190,7 @@ def test_permission(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shop.is_doubted(missing)  # the file can be opened now
     (shop.folder / "data/old.csv").chmod(0)
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may do anything
-    fact = "this user has no permission to open data/old.csv, whose mode is ----------"
+    fact = "the current user has no permission to open data/old.csv (mode ----------)"
     assert shop.fact(missing) == fact
     written(shop.folder, {"test_shop.py": "def test_prices(): os.chmod('data/old.csv', 0)\n"})
     assert shop.is_doubted(missing)
@@ -211,7 +208,7 @@ def test_full_disk(shop: Shop) -> None:
 def test_unset_variable(shop: Shop) -> None:
     assert shop.fact(VARIABLE) == "the environment variable SHOP_KEY is not set"
     written(shop.folder, {".env.example": "export SHOP_KEY=s3cret\n"})
-    fact = "the environment variable SHOP_KEY is not set; .env.example has it"
+    fact = "the environment variable SHOP_KEY is not set; .env.example defines it"
     assert shop.fact(VARIABLE) == fact
 
 
@@ -254,7 +251,7 @@ def test_refused_connection(shop: Shop) -> None:
 
 
 def test_unreachable_address(shop: Shop) -> None:
-    fact = "db.shop:7001 cannot be reached from here"
+    fact = "db.shop:7001 is unreachable from this machine"
     assert shop.fact(Missing("network", "db.shop", "7001")) == fact
 
 
