@@ -13,11 +13,11 @@ from support.repositories import git, repository, written
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.environment import (
-    COMMITTED,
-    NO_FIXTURE,
-    NO_SERVICE,
-    NOT_JUDGED,
-    OUTSIDE,
+    LACKS_FIXTURE,
+    MAY_LACK_SERVICE,
+    NO_CHANGE_NAMED,
+    ONLY_TEST_CHANGED,
+    OUTSIDE_CODE,
     REMOTE_KINDS,
     Environment,
 )
@@ -79,13 +79,13 @@ class Shop:
     def fact(self, missing: Missing, **conditions: object) -> str:
         """Return the only fact of a failure that is outside the code."""
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        assert (case.unsearched, case.suspects) == (OUTSIDE, ())
+        assert (case.unsearched, case.suspects) == (OUTSIDE_CODE, ())
         [fact] = case.cause.first.facts
         return fact
 
     def is_doubted(self, missing: Missing, **conditions: object) -> bool:
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        return case.unsearched in ("", NO_SERVICE) and len(case.suspects) == 1
+        return case.unsearched in ("", MAY_LACK_SERVICE) and len(case.suspects) == 1
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_server_of_the_project(shop: Shop) -> None:
 def test_search_without_service(shop: Shop) -> None:
     """In a sandbox without the service, every change that avoids the connection would do."""
     case = shop.judge(Missing("address", "broker", "9999"))
-    assert (case.unsearched, len(case.suspects)) == (NO_SERVICE, 1)
+    assert (case.unsearched, len(case.suspects)) == (MAY_LACK_SERVICE, 1)
 
 
 def test_host(shop: Shop) -> None:
@@ -325,7 +325,7 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     breakage = Breakage(total=1, note=note)
     if missing.kind in REMOTE_KINDS:  # the sandbox has no network, whatever the code
         assert shop.is_doubted(missing, breakage=breakage)
-        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NOT_JUDGED)
+        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NO_CHANGE_NAMED)
     else:
         assert shop.fact(missing, breakage=breakage)
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
@@ -352,7 +352,7 @@ def test_module(shop: Shop) -> None:
 
 def test_fixture(shop: Shop) -> None:
     case = shop.judge(Missing("fixture", "tmp_pth", "tmp_path"))
-    assert (case.unsearched, case.suspects) == (NO_FIXTURE, ())
+    assert (case.unsearched, case.suspects) == (LACKS_FIXTURE, ())
     assert case.cause.first.facts == ("the nearest fixture is 'tmp_path'",)
 
 
@@ -382,7 +382,7 @@ def judge_test(shop: Shop, line: int = 3, breakage: Breakage = NO_BREAKAGE) -> C
 def test_only_the_test_has_changed(tested: Shop) -> None:
     case = judge_test(tested)
     fact = "only test_shop.py has changed since the last commit; the code is as committed"
-    assert (case.cause.first.facts, case.unsearched) == ((fact,), COMMITTED)
+    assert (case.cause.first.facts, case.unsearched) == ((fact,), ONLY_TEST_CHANGED)
 
 
 def test_undoing_says_more(tested: Shop) -> None:
