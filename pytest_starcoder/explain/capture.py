@@ -199,7 +199,7 @@ def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:
 
 def _describe_reported(error: ReportedError, project: Project) -> Iterator[str]:
     """Yield a sentence on an exception, if it says more than the failure's own message."""
-    text = one_line(f"{error.verb} {named_text(error.exc)}", 140)
+    text = one_line(f"{error.origin} {named_text(error.exc)}", 140)
     for frame in _reported_frames([error], project):
         yield f"{text} at {frame.path}:{frame.line} in {frame.function}"
         return
