@@ -59,17 +59,23 @@ def _addresses(exc: BaseException, holds: Holds) -> Iterator[tuple[str, str]]:
 def find_host(exc: BaseException, holds: Holds) -> str:
     """Return the host name that did not resolve; empty if it is unknown."""
     for entry in list(traceback_entries(exc))[-1:]:
-        frame = entry.tb_frame
-        names = [frame.f_locals.get("host")]
-        if holds(frame.f_code.co_filename):
-            names = list(_call_arguments(entry))[:1]
-        elif frame.f_globals.get("__name__") != "socket":
-            names = []
-        for name in names:
-            if type(name) is str:
-                return name
+        host = _requested_host(entry, holds)
+        if host is not None:
+            return host
     match = UNKNOWN_HOST.search(safe_str(exc))
     return match["host"] if match else ""
+
+
+def _requested_host(entry: types.TracebackType, holds: Holds) -> str | None:
+    """Return the host that the call at a traceback entry asks for; None if it is unknown."""
+    frame = entry.tb_frame
+    host: object = None
+    if holds(frame.f_code.co_filename):
+        host = next(_call_arguments(entry), None)
+    elif frame.f_globals.get("__name__") == "socket":
+        host = frame.f_locals.get("host")
+    # Not `isinstance`, which may run code of the user's class.
+    return host if type(host) is str else None
 
 
 def traceback_entries(exc: BaseException) -> Iterator[types.TracebackType]:

@@ -78,11 +78,12 @@ def capture_failure(
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
     saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
+    redactor = redactor or Redactor.from_environment()
     example = failed_example(exc)
     if example is not None:
         if example.error is None:
             failure = _doctest_failure(example, exc, nodeid, phase, project)
-            return _redact(failure, (), redactor or Redactor.from_environment())
+            return _redact(failure, (), redactor)
         exc = example.error
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
@@ -121,7 +122,7 @@ def capture_failure(
         asserted=asserted,
         missing=find_missing(exc, project.holds),
     )
-    return _redact(failure, entries, redactor or Redactor.from_environment())
+    return _redact(failure, entries, redactor)
 
 
 def _doctest_failure(

@@ -51,9 +51,9 @@ def compare_members(pair: Pair) -> Iterator[str]:
             continue
         kind = type(member)
         # From the `__dict__`, because an enum may override iteration.
-        named: dict[Any, Any] = vars(kind).get("_value2member_map_") or {}
-        if other in named:
-            name = vars(named[other]).get("_name_")
+        members: dict[Any, Any] = vars(kind).get("_value2member_map_") or {}
+        if other in members:
+            name = vars(members[other]).get("_name_")
             yield f"{pair.at}{other!r} is {kind.__name__}.{name}"
         elif not is_instance(member, enum.Flag):
             yield f"{pair.at}{kind.__name__} has no member {other!r}"
