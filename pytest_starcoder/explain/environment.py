@@ -263,7 +263,8 @@ class Environment:
     def _variable(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
         if name in self._variables:
-            return Diagnosis(f"the environment variable {name} was set when pytest started")
+            fact = f"the environment variable {name} was set when pytest started, but no longer is"
+            return Diagnosis(fact)
         fact = f"the environment variable {name} is not set"
         example = self._env_file_with(name)
         if example:

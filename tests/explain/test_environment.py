@@ -220,7 +220,7 @@ def test_variable_read_by_a_fixture(shop: Shop) -> None:
 def test_variable_that_was_set(shop: Shop) -> None:
     case = shop.judge(VARIABLE, variables={"SHOP_KEY": "s3cret"})
     assert not case.unsearched
-    fact = "the environment variable SHOP_KEY was set when pytest started"
+    fact = "the environment variable SHOP_KEY was set when pytest started, but no longer is"
     assert case.cause.first.facts == (fact,)
 
 
