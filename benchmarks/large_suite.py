@@ -1,9 +1,9 @@
-"""Measures what explaining adds to a suite of 3,000 tests with 400 failures of 60 causes.
+"""Measures what explaining adds to a suite of 3,000 tests with 400 failures from 60 causes.
 
-The suite is generated: 60 modules, each with one planted fault that 6 or 7 of the 50 tests of its
-test file hit. It runs bare, explained without fixes, and with them, never with a model. The faults
-are committed, so that no change is undone; with `--uncommitted` each of them is a change since the
-last commit. CPU seconds are those of the run and of all its child processes.
+The suite is generated: 60 modules, each with one planted fault that makes 6 or 7 of the 50 tests
+in its test file fail. It runs bare, explained without fixes and explained with fixes, but never
+with a model. The faults are committed, so no change is undone; with `--uncommitted`, each fault is
+a change since the last commit. CPU seconds include those of all child processes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pytest_starcoder.report.bar_chart import Bars
 
 MODULES = 60
 TESTS = 50
-"""Number of tests of each test file."""
+"""Number of tests in each test file."""
 
-MORE_FAILURES = 40
-"""Number of modules whose fault makes seven tests fail; that of the others makes six fail."""
+MODULES_WITH_SEVEN = 40
+"""Number of modules whose fault makes seven tests fail; in the others, it makes six fail."""
 
-RIGHT = '''
+MODULE = '''
 """Figures of shop {number}."""
 
 RATES_{number} = {{"EUR": 100, "USD": 108, "GBP": 86, "JPY": 16200, "CHF": 94, "SEK": 1130}}
@@ -75,7 +75,7 @@ def clamp_{number}(value, low, high):
 
 @dataclass(frozen=True)
 class Fault:
-    """A function whose part `right` is replaced by `wrong`, and a check that it then fails."""
+    """A function in which `wrong` replaces `right`, and a check that then fails."""
 
     source: str
     right: str
@@ -206,7 +206,7 @@ def _write_modules(folder: Path, modules: int, *, faulty: bool) -> None:
         function = fault.source
         if faulty:
             function = function.replace(fault.right, fault.wrong)
-        text = (RIGHT + "\n" + function).format(number=number).lstrip()
+        text = (MODULE + "\n" + function).format(number=number).lstrip()
         (folder / "shop" / f"module_{number}.py").write_text(text)
 
 
@@ -217,15 +217,15 @@ def _commit(folder: Path) -> None:
 
 
 def _test_file(number: int) -> str:
-    """Return a test file: some tests that the fault makes fail, and many that pass."""
-    failing = 7 if number < MORE_FAILURES else 6
+    """Return a test file: a few tests that fail because of the fault, and many that pass."""
+    failing = 7 if number < MODULES_WITH_SEVEN else 6
     text = f"import pytest\n\nfrom shop.module_{number} import *\n"
     text += _test("fault", number, failing, FAULTS[number % len(FAULTS)].check)
-    left = TESTS - failing
+    remaining = TESTS - failing
     for index, check in enumerate(PASSING):
-        tests = left // (len(PASSING) - index)
+        tests = remaining // (len(PASSING) - index)
         text += _test(f"passing_{index}", number, tests, check)
-        left -= tests
+        remaining -= tests
     return text
 
 
@@ -236,7 +236,7 @@ def _test(name: str, number: int, tests: int, check: str) -> str:
 
 @dataclass(frozen=True)
 class Medians:
-    """Medians of some equal runs, and the output of the last of them."""
+    """Medians over identical runs, and the output of the last one."""
 
     wall: float
     cpu: float
@@ -249,23 +249,23 @@ class Medians:
 
     @property
     def lines(self) -> int:
-        """Number of lines of the section of explanations."""
+        """Number of lines in the section of explanations."""
         section = self.output.partition(" StarCoder: ")[2]
         return section.partition(" short test summary info ")[0].count("\n")
 
 
 def measure(folder: Path, repeats: int, *, fixes: bool) -> dict[str, Medians]:
-    """Run the suite in each way, in turn."""
-    ways: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    """Run the suite in each mode, alternating between them."""
+    modes: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
         "bare": ((), {}),
         "explained": (("--starcoder-explain",), ONLY_OBSERVED),
     }
     if fixes:
-        ways["with fixes"] = (("--starcoder-explain",), WITH_FIXES)
-    runs: dict[str, list[Run]] = {name: [] for name in ways}
+        modes["with fixes"] = (("--starcoder-explain",), WITH_FIXES)
+    runs: dict[str, list[Run]] = {name: [] for name in modes}
     pytest(folder)  # compiles the modules
     for _ in range(repeats):
-        for name, (arguments, environment) in ways.items():
+        for name, (arguments, environment) in modes.items():
             runs[name].append(pytest(folder, *arguments, environment=environment))
     return {name: Medians.of(each) for name, each in runs.items()}
 
@@ -298,9 +298,9 @@ def rows_of(medians: dict[str, Medians]) -> list[Row]:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each kind (3)")
-    parser.add_argument("--no-fixes", action="store_true", help="leave out the runs with fixes")
+    parser.add_argument("--no-fixes", action="store_true", help="skip the runs with fixes")
     parser.add_argument(
-        "--uncommitted", action="store_true", help="make the faults changes since the last commit"
+        "--uncommitted", action="store_true", help="make each fault a change since the last commit"
     )
     chosen = parser.parse_args()
     started = time.perf_counter()
@@ -308,7 +308,7 @@ def main() -> None:
         folder = write_suite(Path(temporary) / "project", uncommitted=chosen.uncommitted)
         medians = measure(folder, chosen.repeats, fixes=not chosen.no_fixes)
     bars = tuple((name, (each.wall,)) for name, each in medians.items())
-    chart = Bars("A suite with 400 failures of 60 causes", "s", ("pytest-starcoder",), bars)
+    chart = Bars("A suite with 400 failures from 60 causes", "s", ("pytest-starcoder",), bars)
     rows = [*rows_of(medians), wall_time(started)]
     publish(Outcome("large_suite", rows, [chart]), chosen)
 

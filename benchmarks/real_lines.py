@@ -1,13 +1,13 @@
 """Measures on real bugs whether the faulty line is shown and suspected, and how long that takes.
 
-`python -m benchmarks.real_lines FOLDER --bugs LIST` measures the bugs of LIST that are laid out
-in FOLDER: each is a git repository of one commit whose tests fail, in FOLDER/ID, and its project
-has an environment in FOLDER/.venvs. The tests run once without and once with explanations; what
-the second run collects is kept in `--records`, so that the lines can be ranked again without it.
+`python -m benchmarks.real_lines FOLDER --bugs LIST` measures the bugs in LIST whose trees are in
+FOLDER. Each FOLDER/ID is a git repository with one commit whose tests fail; the environments of
+the projects are in FOLDER/.venvs. The tests run once without and once with explanations. What the
+second run collects is kept in `--records`, so that lines can be ranked again without it.
 
-A suspect is faulty if it stands in the statement of a removed line, or in the statement before or
-after an insertion. The baselines are the line that raised, the last line of the traceback outside
-tests, and Ochiai on the lines outside tests, where ties count with their probability.
+A suspect is faulty if it is in the statement of a removed line, or in the statement before or after
+an insertion. The baselines are the line that raised, the last line of the traceback outside tests,
+and Ochiai on the lines outside tests, with ties broken by chance.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ OURS, RAISED, LAST, OCHIAI = (
 )
 RANKINGS = (OURS, RAISED, LAST, OCHIAI)
 
-INGREDIENTS: Mapping[str, tuple[str, ...]] = {
+EVIDENCE: Mapping[str, tuple[str, ...]] = {
     "which tests run it": ("spectrum", "only_failing", "passing", "guards", "at_import"),
     "what earlier assertions checked": ("unchecked",),
     "the traceback": ("raised", "traceback"),
@@ -58,12 +58,12 @@ INGREDIENTS: Mapping[str, tuple[str, ...]] = {
     "words of the statement": ("statement_words", "message_words"),
     "the kind of statement": ("weight", "raises", "initializer"),
 }
-"""The evidence that is left out in a row of the table."""
+"""The kinds of evidence that are left out, each in a row of the table."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """The times of a bug's runs in seconds, plain and explained; `problem` is why one failed."""
+    """The seconds of a bug's plain and explained runs; `problem` is why nothing was recorded."""
 
     bug: str
     plain: float = 0.0
@@ -73,7 +73,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Result:
-    """How one bug was ranked: the chance of each ranking to have a faulty line on top."""
+    """How one bug was ranked; `hits` are chances of a faulty line in the top 1, 3 and 5."""
 
     bug: str
     hits: Mapping[str, tuple[float, ...]]
@@ -84,7 +84,7 @@ class Result:
 
 
 def plain_bugs(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[RealBug]:
-    """Return the bugs of a list that are laid out in `folder`, each as a tree of one commit."""
+    """Return the bugs of a list whose trees are in `folder`, each with one commit."""
     bugs = []
     for row in rows:
         tree = folder / row["id"]
@@ -107,9 +107,9 @@ def plain_bugs(rows: Sequence[Mapping[str, Any]], folder: Path) -> list[RealBug]
 
 
 def faulty_lines(path: str, row: Mapping[str, Any], source: str) -> frozenset[Line]:
-    """Return the lines of the statements that the fix removes, or between which it inserts.
+    """Return the lines of the statements that the fix removes or between which it inserts lines.
 
-    `path` is that of the faulty file from pytest's root.
+    `path` is the path of the faulty file from pytest's root.
     """
     lines = source.splitlines()
     numbers = set(row["removed"])
@@ -126,7 +126,7 @@ def faulty_lines(path: str, row: Mapping[str, Any], source: str) -> frozenset[Li
 
 
 def record_run(bug: RealBug, package: Path, records: Path) -> Record:
-    """Run the tests of a bug without and with explanations, and keep what was collected."""
+    """Run the tests of a bug without and with explanations, and keep what the latter collects."""
     python = install_over(bug.venv, package)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -147,7 +147,7 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
 
 
 def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
-    """Rank the lines of a recorded run; return None if it has no failure."""
+    """Rank the lines of a recorded run; return None if the run has no failure."""
     recorded = read_recorded(records / f"{bug.name}.pickle")
     cases = recorded.cases(bug.tree)
     if not cases:
@@ -180,8 +180,8 @@ def _baselines(case: Case, faulty: Collection[Line]) -> dict[str, tuple[float, .
     frames = [(frame.path, frame.line) for frame in case.cause.first.frames]
     raised = frames[-1:]
     outside = [line for line in frames if not is_test(line[0])][-1:]
-    every = ochiai(case.replay.failing, case.replay.passing)
-    scores = {line: score for line, score in every.items() if not is_test(line[0])}
+    all_scores = ochiai(case.replay.failing, case.replay.passing)
+    scores = {line: score for line, score in all_scores.items() if not is_test(line[0])}
     return {
         RAISED: (float(bool(raised) and raised[0] in faulty),) * len(TOP),
         LAST: (float(bool(outside) and outside[0] in faulty),) * len(TOP),
@@ -191,7 +191,7 @@ def _baselines(case: Case, faulty: Collection[Line]) -> dict[str, tuple[float, .
 
 @contextlib.contextmanager
 def without(names: Sequence[str]) -> Iterator[None]:
-    """Rank without some evidence inside the block."""
+    """Rank without some kinds of evidence inside the block."""
     before = suspicion.WEIGHTS
     suspicion.WEIGHTS = before._replace(**dict.fromkeys(names, 0.0))
     try:
@@ -257,10 +257,12 @@ def describe(result: Result) -> str:
 
 def parser() -> argparse.ArgumentParser:
     parser = options(__doc__)
-    parser.add_argument("folder", type=Path, help="the bugs, laid out")
+    parser.add_argument("folder", type=Path, help="folder with the trees of the bugs")
     parser.add_argument("--bugs", type=Path, required=True, metavar="LIST")
     parser.add_argument("--records", type=Path, metavar="FOLDER", help="default: in FOLDER")
-    parser.add_argument("--only", default="", metavar="ID,...", help="starts of ids")
+    parser.add_argument(
+        "--only", default="", metavar="ID,...", help="prefixes of the ids to measure"
+    )
     return parser
 
 
@@ -279,17 +281,17 @@ def main() -> None:
     for result in results:
         print(describe(result), file=sys.stderr)
     table_rows = table(results, done)
-    for ingredient, names in INGREDIENTS.items():
+    for kind, names in EVIDENCE.items():
         with without(names):
-            others = rank_all(recorded, rows, records)
-        table_rows.append(Row(f"top-1/3/5, without {ingredient}", tops(others, OURS)))
-    left_out = Row("left out: no run was recorded", str(len(bugs) - len(results)))
+            results_without = rank_all(recorded, rows, records)
+        table_rows.append(Row(f"top-1/3/5, without {kind}", tops(results_without, OURS)))
+    left_out = Row("left out: no failure was recorded", str(len(bugs) - len(results)))
     charts = [chart(results)]
     publish(Outcome("real_lines", [*table_rows, left_out, wall_time(started)], charts), arguments)
 
 
 def record_missing(bugs: Sequence[RealBug], folder: Path, records: Path) -> dict[str, Record]:
-    """Run the bugs that have no record yet; return all records by bug."""
+    """Run the bugs without a record; return the records of all bugs by name."""
     log = records / "times.jsonl"
     done = read_records(log)
     waiting = [bug for bug in bugs if bug.name not in done]

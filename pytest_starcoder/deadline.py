@@ -21,7 +21,7 @@ class Deadline:
         return cls(seconds, time.monotonic() + seconds, setting)
 
     def within(self, seconds: float, setting: str) -> Self:
-        """Return the deadline after `seconds`, set by `setting`; this one if it is earlier."""
+        """Return the earlier of this deadline and one after `seconds`, which `setting` sets."""
         return min(self.after(seconds, setting), self, key=lambda deadline: deadline.at)
 
     def remaining(self) -> float:

@@ -38,7 +38,7 @@ SETTINGS = {
         "as fit)"
     ),
     "cache": "on, off or the absolute path of a folder",
-    "explain_timeout": "maximum seconds for explaining, all other limits included",
+    "explain_timeout": "maximum seconds for explaining failures; caps all other limits",
     "causes": "maximum number of causes sent to the model per run",
     "replay": "run failing tests and their neighbours again to trace them",
     "replay_timeout": "maximum seconds for running tests again",

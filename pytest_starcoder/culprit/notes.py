@@ -55,7 +55,7 @@ def not_these(changes: Changes) -> Breakage:
 
 
 def out_of_time(pieces: Iterable[Piece], changes: Changes, setting: str) -> Breakage:
-    """Return that the time of `setting` ran out, and in which files the culprit may be."""
+    """Return a note that the time of `setting` ran out, and which files the culprit may be in."""
     note = f"time ran out while changes were undone (setting {setting})"
     paths = sorted({piece.path for piece in pieces})
     if len(paths) > MAX_LISTED_FILES:
@@ -66,7 +66,7 @@ def out_of_time(pieces: Iterable[Piece], changes: Changes, setting: str) -> Brea
 
 
 def no_time(setting: str) -> Breakage:
-    """Return that the time of `setting` was over before a test could run."""
+    """Return a note that the time of `setting` ran out before a test could run."""
     return Breakage(note=f"no change was undone: time ran out (setting {setting})")
 
 

@@ -115,21 +115,18 @@ class _Attempt:
         launch = self._context.launch
         with Trials(launch, list(dict.fromkeys(tests)), self._deadline, self._level) as trials:
             baseline: dict[str, Record] = {}
-            # One by one, so that the changes of the first ones are undone while there is time.
-            reproduced = self._reproduced(baseline, trials)
-            if changes is None:
-                for _ in reproduced:
-                    pass  # only the order of tests is to be found
-            targets: Sequence[Target] = ()
+            # Lazily, so that changes are undone for the first targets while there is time.
+            targets: Iterator[Target] | list[Target] = self._reproduced(baseline, trials)
             count = 0
-            while changes is not None and (targets or not count):
-                search = targets if count else reproduced
-                targets = self._search_changes(changes, search, baseline, trials)
+            while changes is not None and targets:
+                targets = self._search_changes(changes, targets, baseline, trials)
                 changes = next(comparisons, None)
                 count += 1
-        if targets and count == 1 and self._lacks_commits and not self._context.since:
+            # Without changes, this only finds the order of tests that fails.
+            unexplained = list(targets)
+        if unexplained and count == 1 and self._lacks_commits and not self._context.since:
             # Not only the files that CI has written may differ from the commit before.
-            self.results[targets[0].test] = notes.SHALLOW
+            self.results[unexplained[0].test] = notes.SHALLOW
 
     def _note_nothing_to_compare(self) -> None:
         """Say why nothing was undone, if the user has asked for it or can do something."""
@@ -157,16 +154,16 @@ class _Attempt:
     # --- with nothing undone ---------------------------------------------------------------
 
     def _run_alone(self, test: str, baseline: dict[str, Record], trials: Trials) -> None:
-        """Run a test in a process of its own, unless that was done."""
+        """Run a test in a process of its own, unless it has a record in `baseline`."""
         if test not in baseline:
             [run] = trials.run_session({test: BASELINE_SECONDS})
             for record in run.records:
                 baseline[record.nodeid] = record
 
     def _reproduced(self, baseline: dict[str, Record], trials: Trials) -> Iterator[Target]:
-        """Yield the targets that fail in the sandbox as they did; say why others do not.
+        """Yield the targets that fail in the sandbox as they did; note why others do not.
 
-        Their records are added to `baseline`.
+        Adds the records of the tests to `baseline`.
         """
         for target in self._targets:
             self._run_alone(target.test, baseline, trials)

@@ -1,4 +1,4 @@
-"""Finds the address that a failed connection was meant for."""
+"""Finds the address or host name that a failed connection was made to."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pytest_starcoder.explain.raise_site import RaiseSite
 from pytest_starcoder.text.reprs import safe_str
 
 Holds = Callable[[str], bool]
-"""Tells whether a file is the project's own."""
+"""Returns whether a file is the project's own."""
 
 HOST = r"[A-Za-z0-9_.:-]+"
 
-TEXTS = (
+ADDRESS_FORMS = (
     # asyncio, socketserver: ('127.0.0.1', 5432)
     re.compile(rf"\('(?P<host>{HOST})', (?P<port>\d+)[,)]"),
     # urllib3: host='localhost', port=5432
@@ -26,15 +26,15 @@ TEXTS = (
     # redis: connecting to localhost:6379; MongoDB: localhost:27017: [Errno 111]; gRPC: ipv4:…
     re.compile(r"(?:connecting to |ipv4:|^)(?P<host>[\w.-]+):(?P<port>\d+)\b"),
 )
-"""Forms in which clients and Python name an address."""
+"""How Python and client libraries write an address in their messages."""
 
 UNKNOWN_HOST = re.compile(rf"(?:host name|host) [\"'](?P<host>{HOST})[\"']")
 
 
 def find_address(exc: BaseException, holds: Holds) -> tuple[str, str] | None:
-    """Return the host and the port of a connection or a server; None if they are not known.
+    """Return the host and port of a failed connection or server; None if they are unknown.
 
-    `holds` tells whether a file is the project's own.
+    `holds` returns whether a file is the project's own.
     """
     return next(_addresses(exc, holds), None)
 
@@ -42,37 +42,44 @@ def find_address(exc: BaseException, holds: Holds) -> tuple[str, str] | None:
 def _addresses(exc: BaseException, holds: Holds) -> Iterator[tuple[str, str]]:
     """Yield the possible addresses, the most certain one first."""
     yield from _from_attributes(vars(exc))
-    for entry in reversed(list(_entries(exc))):
+    for entry in reversed(list(traceback_entries(exc))):
         if holds(entry.tb_frame.f_code.co_filename):
-            # Variables of the project may be about another server.
+            # Other variables of project code may belong to another server.
             for argument in _call_arguments(entry):
                 yield from _from_pair(argument)
             break
         yield from _from_frame(entry.tb_frame.f_locals)
     text = safe_str(exc)
-    for form in TEXTS:
+    for form in ADDRESS_FORMS:
         match = form.search(text)
         if match:
             yield match["host"], match["port"]
 
 
 def find_host(exc: BaseException, holds: Holds) -> str:
-    """Return the name that did not resolve; empty if it is not known."""
-    for entry in list(_entries(exc))[-1:]:
-        frame = entry.tb_frame
-        names = [frame.f_locals.get("host")]
-        if holds(frame.f_code.co_filename):
-            names = list(_call_arguments(entry))[:1]
-        elif frame.f_globals.get("__name__") != "socket":
-            names = []
-        for name in names:
-            if type(name) is str:
-                return name
+    """Return the host name that did not resolve; empty if it is unknown."""
+    for entry in list(traceback_entries(exc))[-1:]:
+        host = _requested_host(entry, holds)
+        if host is not None:
+            return host
     match = UNKNOWN_HOST.search(safe_str(exc))
     return match["host"] if match else ""
 
 
-def _entries(exc: BaseException) -> Iterator[types.TracebackType]:
+def _requested_host(entry: types.TracebackType, holds: Holds) -> str | None:
+    """Return the host that the call at a traceback entry asks for; None if it is unknown."""
+    frame = entry.tb_frame
+    host: object = None
+    if holds(frame.f_code.co_filename):
+        host = next(_call_arguments(entry), None)
+    elif frame.f_globals.get("__name__") == "socket":
+        host = frame.f_locals.get("host")
+    # Not `isinstance`, which may run code of the user's class.
+    return host if type(host) is str else None
+
+
+def traceback_entries(exc: BaseException) -> Iterator[types.TracebackType]:
+    """Yield the traceback entries of an exception, the one that raised last."""
     entry = exc.__traceback__
     while entry is not None:
         yield entry
@@ -102,7 +109,7 @@ def _from_attributes(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 
 def _call_arguments(entry: types.TracebackType) -> Iterator[object]:
-    """Yield the arguments of the call that failed, as far as they can be looked up."""
+    """Yield the arguments of the call that failed, if its frame is the last of the traceback."""
     frame = entry.tb_frame
     if entry.tb_next is not None:
         return

@@ -34,8 +34,8 @@ class Comparison:
     """The two sides of a failed comparison, as short texts.
 
     `differences` assume that the right side is the expected one, `mirrored_differences` the left.
-    `integers` are both sides if they are integers. `expectation` is the side that only a test
-    would make, such as `pytest.approx(1)` or a snapshot: 'lhs', 'rhs' or empty.
+    `integers` are both sides, if they are integers. `expectation` is the side that only a test
+    would create, such as `pytest.approx(1)` or a snapshot: 'lhs', 'rhs' or empty.
     """
 
     op: str
@@ -104,7 +104,7 @@ def value_differences(statement: ast.Assert, comparison: Comparison) -> tuple[st
 def _sides(
     test: ast.Compare, integers: tuple[int, int]
 ) -> Iterator[tuple[ast.expr, tuple[int, int]]]:
-    """Yield each side of a comparison, with the actual and the expected value if it is checked."""
+    """Yield each side of a comparison, with both values, that of the side first."""
     first, second = integers
     yield test.left, (first, second)
     yield test.comparators[0], (second, first)
@@ -205,6 +205,6 @@ def _is_expected_first(test: ast.Compare, comparison: Comparison) -> bool:
 
 
 def _expectation_of(lhs: object, rhs: object) -> str:
-    """Return which side is an object that only tests compare with; empty if neither or both."""
+    """Return the side that is an object only tests compare with; empty if neither or both are."""
     sides = is_expectation(lhs), is_expectation(rhs)
     return {(True, False): "lhs", (False, True): "rhs"}.get(sides, "")

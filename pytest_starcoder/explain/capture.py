@@ -78,11 +78,12 @@ def capture_failure(
     `comparison` is the last one that failed in the test; `executed` is the code that a recording
     saw in it; `records` are what the test logged. `redactor` learns the secrets in the frames.
     """
+    redactor = redactor or Redactor.from_environment()
     example = failed_example(exc)
     if example is not None:
         if example.error is None:
             failure = _doctest_failure(example, exc, nodeid, phase, project)
-            return _redact(failure, (), redactor or Redactor.from_environment())
+            return _redact(failure, (), redactor)
         exc = example.error
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
@@ -121,13 +122,13 @@ def capture_failure(
         asserted=asserted,
         missing=find_missing(exc, project.holds),
     )
-    return _redact(failure, entries, redactor or Redactor.from_environment())
+    return _redact(failure, entries, redactor)
 
 
 def _doctest_failure(
     example: FailedExample, exc: BaseException, nodeid: str, phase: str, project: Project
 ) -> Failure:
-    """Return the failure of an example that did not print what it should."""
+    """Return the failure of an example that did not print the expected output."""
     frame = example.frame(project)
     callees = []
     for code in example.called():
@@ -165,12 +166,12 @@ def _observe(
 
 
 def _raise_site(exc: BaseException, entries: Sequence[Entry]) -> RaiseSite | None:
-    """Return where an exception was raised in the project; None if it was raised elsewhere."""
+    """Return where an exception was raised in the project; None if not in the project."""
     return raise_site(exc, *entries[-1]) if entries else None
 
 
 def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Iterator[Frame]:
-    """Yield the frames of exceptions that did not reach the test, each raising one first."""
+    """Yield the frames of exceptions that did not reach the test, each from the raise outwards."""
     for error in errors:
         entries = list(_project_entries(error.exc, project))
         yield from reversed(list(_capture_frames(entries, project)))
@@ -179,7 +180,7 @@ def _reported_frames(errors: Iterable[ReportedError], project: Project) -> Itera
 def _involved_frames(
     errors: Iterable[ReportedError], called: Iterable[Frame], project: Project
 ) -> Iterator[Frame]:
-    """Yield the functions that the failing line called, after those behind its failure."""
+    """Yield functions involved in a failure: of reported errors, called, and of logged errors."""
     yield from _reported_frames([error for error in errors if not error.is_logged], project)
     yield from called
     yield from _reported_frames([error for error in errors if error.is_logged], project)
@@ -198,8 +199,8 @@ def _distinct(added: Iterable[Frame], frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _describe_reported(error: ReportedError, project: Project) -> Iterator[str]:
-    """Yield a sentence on an exception, if it says more than the failure's own message."""
-    text = one_line(f"{error.verb} {named_text(error.exc)}", 140)
+    """Yield a sentence on an exception, if it adds to the failure's own message."""
+    text = one_line(f"{error.origin} {named_text(error.exc)}", 140)
     for frame in _reported_frames([error], project):
         yield f"{text} at {frame.path}:{frame.line} in {frame.function}"
         return
@@ -243,7 +244,7 @@ def _describe(
         if sentence:
             return sentence
     if observations and table_assertion(exc):
-        # The rest repeats the whole tables.
+        # The remaining lines repeat the whole tables.
         message = exception_text(exc).strip().partition("\n")[0]
     kind = type(exc).__name__
     return f"raised {kind}: {message}" if message else f"raised {kind}"
@@ -334,7 +335,7 @@ def _capture_frames(entries: Sequence[Entry], project: Project) -> Iterator[Fram
 def _called_frames(entries: Sequence[Entry], project: Project, block_end: int) -> Iterator[Frame]:
     """Yield the functions that the failing line calls and that are not on the traceback.
 
-    `block_end` is the last line of the block that it begins; 0 if that does not matter.
+    `block_end` is the last line of the block that the line opens; 0 to ignore the block.
     """
     on_traceback = {entry.frame.f_code for entry in entries}
     for last in entries[-1:]:

@@ -60,7 +60,7 @@ class Case:
     `ranked` are lines, the most suspicious first; `scores` are the scores of those that ran;
     `changed` are sentences on executed lines with uncommitted changes or changes on the branch.
     `changed_code` is the code around the fix, or around the change that broke the test.
-    `unsearched` is the reason why no fix is to be searched for, if there is one.
+    `unsearched` is the reason not to search for a fix, if there is one.
     """
 
     cause: Cause
@@ -116,9 +116,9 @@ def build_cases(
 
 
 def _prime_lines(case: Case) -> tuple[Line, ...]:
-    """Return the first of the lines with the highest score, if tests have run again."""
+    """Return the most suspicious line of those with the highest score, if tests have run again."""
     if not case.replay.failing:
-        return ()  # the line of the traceback proves little
+        return ()  # a line from the traceback proves little
     executed = filter(case.scores.__contains__, case.ranked)
     best = max(executed, key=case.scores.__getitem__, default=None)
     return () if best is None else (best,)
@@ -378,7 +378,7 @@ class _CaseBuilder:
         return lines
 
     def _returned_values(self, failure: Failure, outcome: Outcome) -> list[str]:
-        """Return sentences on the results that the calls of the failing line had in the replay."""
+        """Return sentences on what the calls of the failing line returned in the replay."""
         if not failure.frames:
             return []
         frame = failure.frames[-1]
@@ -398,8 +398,8 @@ class _CaseBuilder:
                 result = one_line(call.outcome, 100)
                 sentences[f"in the rerun, {call.function}({arguments}) {result}"] = None
         if not has_late and max(counts.values(), default=0) > 1:
-            return []  # it is unknown at which time the line failed
-        # The last ones are those of the last time that the line ran.
+            return []  # it is unknown in which execution the line failed
+        # The last calls belong to the last execution of the line.
         return list(sentences)[-MAX_RETURNED:]
 
     def _related_files(

@@ -18,7 +18,7 @@ VARYING_TEXT = re.compile(
 """Addresses, UUIDs, quoted values and numbers, which vary between failures of one cause."""
 
 SHARED_KINDS = ("variable", "address", "host", "program", "module", "fixture")
-"""Kinds of missing things of which each is one cause."""
+"""Kinds of missing things that are one cause, however many lines need them."""
 
 
 def group_failures(failures: Iterable[Failure]) -> list[Cause]:
@@ -72,7 +72,7 @@ def _assertion(cause: Cause) -> tuple[str, str]:
 def cause_key(failure: Failure) -> tuple[object, ...]:
     """Return a key that failures of one cause share: the exception and the line that raised it.
 
-    What is missing outside the code is one cause, whichever lines need it.
+    Something missing outside the code is one cause, whichever lines need it.
     Failures outside the project share the fixture and the message without its varying parts.
     """
     missing = failure.missing

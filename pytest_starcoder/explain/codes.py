@@ -1,4 +1,4 @@
-"""Describes integers that are names, not amounts: status codes, identifiers, enum members."""
+"""Describes integers that identify something: status codes, identifiers, enum members."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CODE_WORDS = frozenset(
     """status code codes returncode exitcode exit_status errno signal signum retcode rc
     id ids uid gid pid pk key port version zip postcode phone hash checksum crc ret""".split()
 )
-"""Last words of names whose values are not amounts: '3 too large' says nothing about them."""
+"""Last words of names whose values are not amounts: 'too large by 3' would say nothing."""
 
 STATUS_WORDS = frozenset({"status", "http"})
 
@@ -26,7 +26,7 @@ def is_code(node: ast.expr) -> bool:
 
 
 def status_facts(node: ast.expr, actual: int, expected: int) -> Iterator[str]:
-    """Yield the names of two HTTP status codes, if an expression is named like one."""
+    """Yield a sentence that names two HTTP status codes, if an expression is named like one."""
     if not STATUS_WORDS.intersection(_words(node)):
         return
     names = [status_name(number) for number in (actual, expected)]
@@ -45,15 +45,15 @@ def status_name(number: int) -> str:
 
 
 def compare_members(pair: Pair) -> Iterator[str]:
-    """Yield the name of the member that a plain value stands for in the enum of the other."""
+    """Yield which member of an enum a plain value is the value of, or that there is none."""
     for member, other in ((pair.actual, pair.expected), (pair.expected, pair.actual)):
         if not is_instance(member, enum.Enum) or is_instance(other, enum.Enum):
             continue
         kind = type(member)
         # From the `__dict__`, because an enum may override iteration.
-        named: dict[Any, Any] = vars(kind).get("_value2member_map_") or {}
-        if other in named:
-            name = vars(named[other]).get("_name_")
+        members: dict[Any, Any] = vars(kind).get("_value2member_map_") or {}
+        if other in members:
+            name = vars(members[other]).get("_name_")
             yield f"{pair.at}{other!r} is {kind.__name__}.{name}"
         elif not is_instance(member, enum.Flag):
             yield f"{pair.at}{kind.__name__} has no member {other!r}"

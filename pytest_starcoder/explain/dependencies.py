@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+DISTRIBUTION_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 SETUP_KEYWORDS = ("install_requires", "extras_require", "tests_require")
 """Arguments of `setup` that hold requirements."""
 
-DISTRIBUTIONS = {
+DISTRIBUTIONS_BY_MODULE = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python",
@@ -46,9 +46,9 @@ DISTRIBUTIONS = {
     "yaml": "PyYAML",
     "zmq": "pyzmq",
 }
-"""Distributions whose module has another name, by that name."""
+"""Distributions by the name of their module, where that differs."""
 
-SAME_NAME = frozenset(
+NAMED_LIKE_MODULE = frozenset(
     "aiohttp alembic arrow attrs boto3 botocore celery certifi cffi click cryptography django "
     "fastapi flask freezegun gunicorn httpx hypothesis jinja2 jsonschema lxml markdown "
     "marshmallow matplotlib msgpack numpy orjson packaging pandas paramiko pendulum pika "
@@ -58,7 +58,7 @@ SAME_NAME = frozenset(
 )
 """Well-known distributions whose module has the same name."""
 
-FIXTURES = {
+PLUGINS_BY_FIXTURE = {
     "aiohttp_client": "pytest-aiohttp",
     "aioresponses": "aioresponses",
     "app_client": "pytest-flask",
@@ -103,7 +103,7 @@ FIXTURES = {
     "time_machine": "time-machine",
     "worker_id": "pytest-xdist",
 }
-"""Plugins that have well-known fixtures."""
+"""Plugins that provide well-known fixtures, by the name of the fixture."""
 
 ASYNC_PLUGINS = (
     "pytest-asyncio",
@@ -113,35 +113,35 @@ ASYNC_PLUGINS = (
     "pytest-tornasync",
     "pytest-aiohttp",
 )
-"""Plugins that run tests that are coroutines."""
+"""Plugins that run async tests."""
 
 
 def declared_distributions(folders: Iterable[Path]) -> dict[str, tuple[str, str]]:
-    """Return the distributions that a project declares: the normalized name, as it is spelt there
-    and in which file.
+    """Return the declared distributions by normalized name: the name as written, and its file.
 
-    Requirements with a marker are left out: they may be meant for other platforms.
+    Requirements with an environment marker are left out: they may be for other platforms.
     """
     declared: dict[str, tuple[str, str]] = {}
     for folder in dict.fromkeys(folders):
         for file in _files(folder):
             for requirement in _requirements(file):
-                name = NAME.match(requirement)
+                name = DISTRIBUTION_NAME.match(requirement)
                 if name and ";" not in requirement:
                     declared.setdefault(normalize(name[1]), (name[1], file.name))
     return declared
 
 
 def distribution_of(module: str, declared: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """Return the declared distribution that has a top-level module, and the file; None if none."""
-    for name in (module, DISTRIBUTIONS.get(module, ""), f"python-{module}", f"py{module}"):
+    """Return the declared distribution that provides a top-level module, and its file; or None."""
+    renamed = DISTRIBUTIONS_BY_MODULE.get(module, "")
+    for name in (module, renamed, f"python-{module}", f"py{module}"):
         if normalize(name) in declared:
             return declared[normalize(name)]
     return None
 
 
 def normalize(name: str) -> str:
-    """Return the name of a distribution as indexes compare it."""
+    """Return the name of a distribution as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -178,7 +178,7 @@ def _in_toml(tables: dict[str, Any]) -> Iterator[str]:
         groups.append(group.get("dependencies", {}))
     groups += [tables.get("packages", {}), tables.get("dev-packages", {})]
     for group in groups:
-        # Groups may include others, as a table.
+        # A group may include another one; that entry is a table.
         yield from (name for name in group if isinstance(name, str))
 
 
@@ -193,7 +193,7 @@ def _in_setup_cfg(text: str) -> Iterator[str]:
 
 
 def _in_setup_py(text: str) -> Iterator[str]:
-    """Yield the literal requirements in the call of `setup`; nothing runs."""
+    """Yield the literal requirements in the call of `setup`, without running the file."""
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.keyword) or node.arg not in SETUP_KEYWORDS:
             continue

@@ -48,7 +48,7 @@ MAX_LENGTH = 200
 """Maximum length of a sentence."""
 
 EXPECTATION_PACKAGES = {"syrupy", "inline_snapshot", "snapshottest", "dirty_equals"}
-"""Packages whose objects are expected values."""
+"""Packages whose objects only tests compare with."""
 
 DICT_VIEWS = {type({}.keys()), type({}.values()), type({}.items())}
 """The types of views, which `types` does not name."""
@@ -129,13 +129,13 @@ def _is_approx(value: object) -> bool:
 
 
 def is_expectation(value: object) -> bool:
-    """Return whether a value is one that only tests compare with, such as a snapshot."""
+    """Return whether only tests compare with a value, such as a snapshot."""
     packages = {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
     return _is_approx(value) or bool(packages & EXPECTATION_PACKAGES)
 
 
 def _snapshot_texts(snapshot: object) -> tuple[str, str] | None:
-    """Return the actual and the stored text of a snapshot of syrupy; None for anything else."""
+    """Return the actual and the stored text of a syrupy snapshot; None for anything else."""
     results = attributes(snapshot).get("_execution_results")
     if not type(snapshot).__module__.startswith("syrupy.") or not results:
         return None
@@ -314,11 +314,11 @@ def _compare_sets(pair: Pair) -> Iterator[str]:
     if extra:
         yield f"{pair.at}too many: {short_repr(extra)}"
     if len(missing) == len(extra) == 1:
-        yield from _compare_members_of_sets(pair, extra.pop(), missing.pop())
+        yield from _compare_only_members(pair, extra.pop(), missing.pop())
 
 
-def _compare_members_of_sets(pair: Pair, actual: Any, expected: Any) -> Iterator[str]:
-    """Yield the field in which the only two objects that differ do so."""
+def _compare_only_members(pair: Pair, actual: Any, expected: Any) -> Iterator[str]:
+    """Yield the field in which the only two differing objects of two sets differ."""
     if type(actual) is type(expected) and _fields(actual):
         for sentence in _compare_pair(Pair(pair.comparer, actual, expected)):
             yield f"of these two, {sentence}"

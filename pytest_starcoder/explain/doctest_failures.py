@@ -24,7 +24,7 @@ MAX_CODE = 120
 
 @dataclass(frozen=True)
 class FailedExample:
-    """One example of a docstring or a text file, whose output is not the expected one.
+    """An example in a docstring or a text file that did not print what it shows.
 
     `first_line` is the 1-based line on which the text begins, `line` that of the example. `error`
     is the exception that it raised instead, if any.
@@ -73,14 +73,14 @@ class FailedExample:
 
 
 def _shown(output: str) -> str:
-    """Return the output of an example: as it is if it has one line."""
+    """Return the output of an example, without quotes if it has one line."""
     if not output:
         return "nothing"
     return short_repr(output) if "\n" in output else one_line(output, MAX_CODE)
 
 
 def _values(actual: str, expected: str) -> tuple[object, object]:
-    """Return the values that two outputs are the representations of, or else the outputs."""
+    """Return the values that two outputs represent, or the outputs themselves."""
     try:
         return ast.literal_eval(actual), ast.literal_eval(expected)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -89,9 +89,9 @@ def _values(actual: str, expected: str) -> tuple[object, object]:
 
 def failed_example(exc: BaseException) -> FailedExample | None:
     """Return the first example that failed; None if `exc` does not come from a doctest."""
-    several = attributes(exc).get("failures")
-    if type(several) is list and several:
-        exc = several[0]
+    failures = attributes(exc).get("failures")
+    if type(failures) is list and failures:
+        exc = failures[0]
     members = attributes(exc)
     test, example = members.get("test"), members.get("example")
     if type(exc).__module__ != "doctest" or test is None or example is None:

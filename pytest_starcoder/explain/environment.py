@@ -1,7 +1,7 @@
-"""Tells faults of the environment from faults of the code: a missing file, service or package.
+"""Decides whether the environment or the code is at fault: a missing file, service or package.
 
-A failure counts as one of the environment only if evidence beside the exception says so, such as
-a deleted file that git tracks. In doubt, only what was observed is said.
+The environment is blamed only if there is evidence besides the exception, such as a deleted file
+that git tracks. If in doubt, the report only states what was observed.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 
-OUTSIDE = "the cause is outside the code"
+OUTSIDE_CODE = "the cause is outside the code"
 """Reason not to search for a fix."""
 
-DOCUMENTED = "the code does what its docstring shows"
-COMMITTED = "the code is as committed, and only the test has changed"
+AS_DOCUMENTED = "the code does what its docstring shows"
+ONLY_TEST_CHANGED = "only the test has changed since the last commit"
 
 REMOTE_KINDS = ("address", "network", "host")
-"""Kinds of missing things that a sandbox lacks in any case."""
+"""Kinds of missing things that no sandbox has, whatever the code does."""
 
-NO_SERVICE = "changes are tried in a sandbox, where no service may answer"
+MAY_LACK_SERVICE = "fixes are tried in a sandbox, where the service may be unavailable"
 
-NOT_JUDGED = "no change is named: in the sandbox, a service may not answer as it did in the run"
+NO_CHANGE_NAMED = "no change is named: in the sandbox, a service may respond differently"
 
-NO_FIXTURE = "the test cannot start without its fixture"
+LACKS_FIXTURE = "the test cannot start without its fixture"
 """Reason not to search for a fix where the test may be at fault."""
 
 MAX_FILES = 80
 """Maximum number of files in which a name or an address is looked for."""
 
-SIMILAR = 0.85
-"""Similarity, as difflib computes it, from which one name may be a misspelling of another."""
+MIN_SIMILARITY = 0.85
+"""Minimum similarity (difflib) of a name and the one that it may be a misspelling of."""
 
-NEAR = 0.8
-"""The same for the short names of programs and hosts."""
+MIN_SHORT_SIMILARITY = 0.8
+"""Minimum similarity of the names of programs and hosts, which are short."""
 
-MIN_FREE = 1_000_000
-"""Number of free bytes below which a disk is full."""
+MIN_FREE_BYTES = 1_000_000
+"""Number of free bytes below which a disk counts as full."""
 
 SERVICES = {
     "25": "SMTP",
@@ -76,7 +76,7 @@ SERVICES = {
 }
 """Services by their default ports."""
 
-PURPOSE = re.compile(
+EXPECTS_LACK = re.compile(
     r"missing|absent|not_?exist|nonexist|exists|unset|not_set|without|refus|unreach|offline"
     r"|unavail|not_avail|fallback|fall_back|default|optional|retry|retries|denied|forbid"
     r"|permission|error|fail|invalid|broken|time_?out|skip|empty|except|raises|unknown|lazy"
@@ -85,29 +85,29 @@ PURPOSE = re.compile(
 )
 """Words in the name of a test that may expect the environment to lack something."""
 
-UNSETTING = re.compile(r"\bdelenv\b|clear\s*=\s*True|environ\.(pop|clear)|del os\.environ")
+UNSETS_VARIABLE = re.compile(r"\bdelenv\b|clear\s*=\s*True|environ\.(pop|clear)|del os\.environ")
 
-SETTING = re.compile(
+SETS_VARIABLE = re.compile(
     r"""(?:setenv\(|putenv\(|environ\.setdefault\()\s*["'](\w+)["']"""
     r"""|environ\[\s*["'](\w+)["']\s*\]\s*=(?!=)"""
 )
 
-SERVING = re.compile(
+STARTS_SERVER = re.compile(
     r"\blisten\(|\.bind\(|start_server|create_server|HTTPServer|TCPServer|serve_forever"
     r"|uvicorn|live_server|httpserver|runserver|app\.run\(|Popen|Thread\("
 )
-"""Code that starts a server: whether it listens is then a matter of the code."""
+"""Code that starts a server: if the server does not listen, the code may be at fault."""
 
-LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
-CONFIGURATION = (".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".conf")
+CONFIGURATION_SUFFIXES = (".toml", ".ini", ".cfg", ".yml", ".yaml", ".json", ".conf")
 
-Changed = Mapping[str, Collection[int]]
+ChangedLines = Mapping[str, Collection[int]]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A sentence on what is missing, or an empty one; `is_outside`: the code is not at fault."""
+    """What is missing, as a sentence; empty if unknown. `is_outside`: the code is not at fault."""
 
     fact: str = ""
     is_outside: bool = False
@@ -117,9 +117,9 @@ NOTHING = Diagnosis()
 
 
 class Environment:
-    """Judges the failures of one session; `conventions` tell its tests from other code.
+    """Judges the failures of one session; `conventions` tell which files are tests.
 
-    `started` is when its tests began, in seconds since the epoch.
+    `started` is when the tests began, in seconds since the epoch.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class Environment:
         self._modules = MissingModules(launch.project)
 
     def judge(self, case: Case) -> Case:
-        """Return the case with what is missing as its first fact.
+        """Return the case with a sentence on what is missing as its first fact.
 
-        If that is the cause, no line is a suspect and no fix is to be searched for. What cannot
-        be read is no evidence.
+        If that is the cause, the case has no suspects, and a reason not to search for a fix. Files
+        that cannot be read are no evidence.
         """
         try:
             return self._judge(case)
@@ -156,34 +156,34 @@ class Environment:
         if missing is None:
             return self._judge_test(case)
         if missing.kind in REMOTE_KINDS:
-            case = _without_denial(case)
+            case = _without_verdict(case)
         diagnosis = self.diagnose(case, missing)
         if not diagnosis.fact:
             return case
         case = replace(case, cause=_with_fact(case.cause, diagnosis.fact))
-        if not diagnosis.is_outside or not _allows(case):
+        if not diagnosis.is_outside or not _allows_outside_cause(case):
             # Every change that avoids the connection would seem to help.
-            is_remote = missing.kind in REMOTE_KINDS and not self._serves(case)
-            return replace(case, unsearched=NO_SERVICE) if is_remote else case
-        reason = NO_FIXTURE if missing.kind == "fixture" else OUTSIDE
+            is_remote = missing.kind in REMOTE_KINDS and not self._may_start_server(case)
+            return replace(case, unsearched=MAY_LACK_SERVICE) if is_remote else case
+        reason = LACKS_FIXTURE if missing.kind == "fixture" else OUTSIDE_CODE
         return replace(case, suspects=(), unsearched=reason)
 
     def _judge_test(self, case: Case) -> Case:
-        """Return the case with a fact that speaks for the code and against the test, if any."""
+        """Return the case, with a fact if there is evidence that the test is wrong."""
         if case.breakage.pieces or case.cause.first.phase != "call":
             return case
         documented = documented_result(case, self._sources)
         if documented:
             cause = _with_fact(case.cause, documented)
-            case = replace(case, cause=cause, unsearched=DOCUMENTED)
+            case = replace(case, cause=cause, unsearched=AS_DOCUMENTED)
         committed = "" if case.breakage.note else self._only_test_changed(case)
         if committed:
             cause = _with_fact(case.cause, committed)
-            case = replace(case, cause=cause, unsearched=COMMITTED, changed=())
+            case = replace(case, cause=cause, unsearched=ONLY_TEST_CHANGED, changed=())
         return case
 
     def _only_test_changed(self, case: Case) -> str:
-        """Return a sentence if of all files only that of the test has changed, in the test."""
+        """Return a sentence if nothing but the test has changed; empty otherwise."""
         path, definition = _definition_of_test(case.cause.first)
         changed = self._changed
         if set(changed) != {path} or not case.scores:
@@ -195,7 +195,7 @@ class Environment:
         return f"only {path} has changed since the last commit; the code is as committed"
 
     def diagnose(self, case: Case, missing: Missing) -> Diagnosis:
-        """Return what is known of something that is missing."""
+        """Return what is known about something that is missing."""
         match missing.kind:
             case "file":
                 return self._file(case, missing)
@@ -211,8 +211,8 @@ class Environment:
                 return self._host(case, missing)
             case "locale":
                 fact = f"the locale {missing.name} is not installed on this machine"
-                is_given = self._is_given(case, missing.name)
-                return Diagnosis(fact, is_given and not self._is_doubtful(case))
+                is_written = self._is_written(case, missing.name)
+                return Diagnosis(fact, is_written and not self._is_doubtful(case))
             case "plugin":
                 fact = self._modules.plugin()
                 return Diagnosis(fact, bool(fact))
@@ -234,16 +234,16 @@ class Environment:
     def _file(self, case: Case, missing: Missing) -> Diagnosis:
         deleted = self._files.deleted(missing.detail)
         if deleted:
-            in_this_run = self._files.was_changed_since(missing.detail, self._started)
-            return Diagnosis(deleted, not in_this_run)
-        if self._is_doubtful(case) or not self._is_given(case, missing.name):
+            is_from_this_run = self._files.was_changed_since(missing.detail, self._started)
+            return Diagnosis(deleted, not is_from_this_run)
+        if self._is_doubtful(case) or not self._is_written(case, missing.name):
             return NOTHING
         fact = self._files.unavailable(missing.detail)
         return Diagnosis(fact, bool(fact))
 
     def _permission(self, case: Case, missing: Missing) -> Diagnosis:
         fact = self._files.forbidden(missing.detail)
-        if not fact or self._is_doubtful(case) or not self._is_given(case, missing.name):
+        if not fact or self._is_doubtful(case) or not self._is_written(case, missing.name):
             return NOTHING
         changes_modes = any("chmod" in self._sources(path) for path in self._test_files(case))
         return Diagnosis(fact, not changes_modes)
@@ -252,28 +252,31 @@ class Environment:
         folder = Path(missing.detail)
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent
-        # A write does not say to which file.
+        # The error of a failed write names no file.
         folders = [folder] if missing.name else [self._launch.root, Path(tempfile.gettempdir())]
-        for each in folders:
+        for folder in folders:
             with contextlib.suppress(OSError):
-                if self._free_bytes(each) < MIN_FREE:
-                    return Diagnosis(f"the disk of {each} is full", True)
+                if self._free_bytes(folder) < MIN_FREE_BYTES:
+                    return Diagnosis(f"the disk of {folder} is full", True)
         return NOTHING
 
     def _variable(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
         if name in self._variables:
-            return Diagnosis(f"the environment variable {name} was set when pytest started")
+            fact = f"the environment variable {name} was set when pytest started, but no longer is"
+            return Diagnosis(fact)
         fact = f"the environment variable {name} is not set"
-        example = self._example_of(name)
+        example = self._env_file_with(name)
         if example:
-            fact += f"; {example} has it"
+            fact += f"; {example} defines it"
         texts = [self._sources(path) for path in self._test_files(case)]
-        unset = any(map(UNSETTING.search, texts))
+        unset = any(map(UNSETS_VARIABLE.search, texts))
         set_names = [each for text in texts for each in _set_variables(text)]
-        is_misspelt = bool(get_close_matches(name, [*set_names, *self._variables], 1, SIMILAR))
+        is_misspelled = bool(
+            get_close_matches(name, [*set_names, *self._variables], 1, MIN_SIMILARITY)
+        )
         # A test that sets the variable itself relies on code that reads it later.
-        is_doubtful = unset or is_misspelt or name in set_names or self._is_doubtful(case)
+        is_doubtful = unset or is_misspelled or name in set_names or self._is_doubtful(case)
         return Diagnosis(fact, not is_doubtful)
 
     def _address(self, case: Case, missing: Missing) -> Diagnosis:
@@ -281,23 +284,23 @@ class Environment:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         fact = f"{address} refused the connection"
         if missing.kind == "network":
-            fact = f"{address} cannot be reached from here"
+            fact = f"{address} is unreachable from this machine"
         service = SERVICES.get(port, "")
         if service:
             fact += f" ({port} is the default port of {service})"
-        is_known = bool(service) or self._is_given(case, port) or port in ("80", "443")
-        is_named = host in LOCAL or self._is_given(case, host)
-        is_doubtful = self._serves(case) or self._is_doubtful(case)
+        is_known = bool(service) or self._is_written(case, port) or port in ("80", "443")
+        is_named = host in LOCAL_HOSTS or self._is_written(case, host)
+        is_doubtful = self._may_start_server(case) or self._is_doubtful(case)
         return Diagnosis(fact, is_known and is_named and not is_doubtful)
 
     def _host(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
         if not re.fullmatch(r"[\w.-]+", name):
             return NOTHING
-        is_misspelt = bool(get_close_matches(name, LOCAL, 1, NEAR))
-        is_doubtful = name.endswith(".invalid") or is_misspelt or self._is_doubtful(case)
-        is_given = self._is_given(case, name)
-        return Diagnosis(f"the host name {name} does not resolve", is_given and not is_doubtful)
+        is_misspelled = bool(get_close_matches(name, LOCAL_HOSTS, 1, MIN_SHORT_SIMILARITY))
+        is_doubtful = name.endswith(".invalid") or is_misspelled or self._is_doubtful(case)
+        is_written = self._is_written(case, name)
+        return Diagnosis(f"the host name {name} does not resolve", is_written and not is_doubtful)
 
     def _program(self, case: Case, missing: Missing) -> Diagnosis:
         name = missing.name
@@ -306,11 +309,11 @@ class Environment:
         if shutil.which(name, path=self._variables.get("PATH")):
             return NOTHING
         fact = f"the program {name} is not on PATH"
-        near = get_close_matches(name, self._programs, 1, NEAR)
+        near = get_close_matches(name, self._programs, 1, MIN_SHORT_SIMILARITY)
         if near:
             return Diagnosis(f"{fact}; {near[0]} is")
-        is_doubtful = PURPOSE.search(name) or self._is_doubtful(case)
-        return Diagnosis(fact, self._is_given(case, name) and not is_doubtful)
+        is_doubtful = EXPECTS_LACK.search(name) or self._is_doubtful(case)
+        return Diagnosis(fact, self._is_written(case, name) and not is_doubtful)
 
     # --- evidence --------------------------------------------------------------------------
 
@@ -319,20 +322,20 @@ class Environment:
         """The environment variables before any test could change them."""
         return self._launch.environment or os.environ
 
-    def _serves(self, case: Case) -> bool:
+    def _may_start_server(self, case: Case) -> bool:
         """Return whether the code or the test may start the server itself."""
-        return any(SERVING.search(self._sources(path)) for path in self._files_of(case))
+        return any(STARTS_SERVER.search(self._sources(path)) for path in self._files_of(case))
 
     def _is_doubtful(self, case: Case) -> bool:
-        """Return whether the test may want something to be missing, or the code has changed."""
+        """Return whether the test may expect a failure, or runs code that has changed."""
         failure = case.cause.first
         _, _, name = failure.nodeid.partition("::")
-        if PURPOSE.search(name.partition("[")[0]) or "raises(" in _test_source(failure):
+        if EXPECTS_LACK.search(name.partition("[")[0]) or "raises(" in _test_source(failure):
             return True
         return self._runs_changed_code(case)
 
     def _runs_changed_code(self, case: Case) -> bool:
-        """Return whether code that runs is not committed, unless undoing it makes no difference."""
+        """Return whether uncommitted code runs, unless the test fails without those changes too."""
         if case.breakage.note and case.breakage.total:
             return False
         executed = set(case.scores)
@@ -343,7 +346,9 @@ class Environment:
             if path in self._conventions.files:
                 continue
             # Without a second run it is not known which code was imported.
-            if path.endswith(CONFIGURATION) or (not case.replay.failing and path.endswith(".py")):
+            if path.endswith(CONFIGURATION_SUFFIXES) or (
+                not case.replay.failing and path.endswith(".py")
+            ):
                 return True
             if any((path, number) in executed for number in numbers):
                 return True
@@ -359,16 +364,16 @@ class Environment:
         return sorted(names)
 
     @cached_property
-    def _changed(self) -> Changed:
-        """The lines that are not committed, of untracked files only those of Python."""
+    def _changed(self) -> ChangedLines:
+        """The uncommitted lines; of untracked files, only those of Python files."""
         changed = dict(self._history.changed_lines())
         for path, lines in self._history.changed_lines(untracked=True).items():
             if path.endswith(".py"):
                 changed.setdefault(path, lines)
         return changed
 
-    def _is_given(self, case: Case, text: str) -> bool:
-        """Return whether a name stands in code, in the configuration or in the environment.
+    def _is_written(self, case: Case, text: str) -> bool:
+        """Return whether code, configuration or the environment contains a name as it is.
 
         Otherwise the code has built it, and may be wrong.
         """
@@ -380,7 +385,7 @@ class Environment:
         return any(whole.search(content) for content in self._configuration)
 
     def _files_of(self, case: Case) -> list[str]:
-        """Return the files of the tests and of the code that runs in a case."""
+        """Return the files of the tests of a case and of the code that they run."""
         paths = dict.fromkeys(self._test_files(case))
         paths |= dict.fromkeys(frame.path for frame in case.cause.first.frames)
         paths |= dict.fromkeys(path for path, _ in case.scores)
@@ -391,7 +396,7 @@ class Environment:
         return list(paths)[:MAX_FILES]
 
     def _test_files(self, case: Case) -> Iterator[str]:
-        """Yield the test's file and the conftest files."""
+        """Yield the file of the test and all conftest files."""
         for frame in case.cause.first.frames[:1]:
             yield frame.path
         for path in sorted(self._conventions.files):
@@ -404,12 +409,12 @@ class Environment:
         texts = []
         for folder in dict.fromkeys((self._launch.root, self._launch.project.repository)):
             for file in sorted(folder.iterdir()):
-                if file.suffix in CONFIGURATION or file.name.startswith(".env"):
+                if file.suffix in CONFIGURATION_SUFFIXES or file.name.startswith(".env"):
                     texts.append(self._sources(self._launch.project.path_of(str(file))))
         return texts
 
-    def _example_of(self, name: str) -> str:
-        """Return the file in which a variable is set, for programs that read such files."""
+    def _env_file_with(self, name: str) -> str:
+        """Return the `.env` file that defines a variable; empty if there is none."""
         line = re.compile(rf"^(export )?{re.escape(name)}\s*=", re.MULTILINE)
         for file in sorted(self._launch.root.glob(".env*")):
             if line.search(self._sources(file.name)):
@@ -417,23 +422,23 @@ class Environment:
         return ""
 
 
-def _without_denial(case: Case) -> Case:
-    """Return the case without a note that no change is to blame.
+def _without_verdict(case: Case) -> Case:
+    """Return the case without a verdict that no change is to blame.
 
-    Where changes are undone, there may be no network: the test fails without any change, too.
+    The sandbox may have no network, so the test may fail there whatever is undone.
     """
     breakage = case.breakage
     if breakage.pieces or not breakage.note or not breakage.total:
         return case
-    return replace(case, breakage=replace(breakage, note=NOT_JUDGED, total=0))
+    return replace(case, breakage=replace(breakage, note=NO_CHANGE_NAMED, total=0))
 
 
 def _set_variables(text: str) -> list[str]:
     """Return the names of the environment variables that code sets."""
-    return [match[1] or match[2] for match in SETTING.finditer(text)]
+    return [match[1] or match[2] for match in SETS_VARIABLE.finditer(text)]
 
 
-def _allows(case: Case) -> bool:
+def _allows_outside_cause(case: Case) -> bool:
     """Return whether undoing changes leaves room for a cause outside the code."""
     for piece in case.breakage.pieces:
         is_deleted_data = piece.whole and piece.is_deletion and not piece.path.endswith(".py")
@@ -462,7 +467,7 @@ def _with_fact(cause: Cause, fact: str) -> Cause:
     missing = cause.first.missing
     facts = cause.first.facts
     if missing is not None and missing.kind == "module":
-        # It is known which module was meant, and the nearest name is another one.
+        # The module that was meant is known, so a similar name would mislead.
         facts = tuple(each for each in facts if not each.startswith("the nearest module"))
     first = replace(cause.first, facts=(fact, *facts))
     return replace(cause, failures=(first, *cause.failures[1:]))

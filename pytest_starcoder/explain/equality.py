@@ -22,7 +22,7 @@ MAX_COMPARED = 100_000
 """Maximum number of pairs of items that are compared."""
 
 MIN_BISECTED = 1000
-"""Length from which two lists are searched by halves: Python compares whole slices fast."""
+"""Minimum length of lists that are bisected, because Python compares whole slices fast."""
 
 MAX_DEPTH = 12
 """Maximum nesting of the containers that are described."""
@@ -69,7 +69,7 @@ class Comparer:
         """
         if first is second:
             return True
-        # Of scalars even millions are compared within a second.
+        # Python compares millions of scalars within a second.
         kind = type(first)
         if kind is type(second) and kind in SCALARS and self.tolerance is None:
             return bool(first == second)
@@ -114,7 +114,7 @@ class Comparer:
         return self._all_equal(values, depth)
 
     def first_difference(self, first: list[Any], second: list[Any]) -> int:
-        """Return the first index at which two lists are known to differ, or the shorter length."""
+        """Return the first index at which two lists certainly differ, or the shorter length."""
         common = min(len(first), len(second))
         index = 0
         if common > MIN_BISECTED and self.tolerance is None and _are_builtin(first, second):
@@ -139,7 +139,7 @@ def _are_builtin(*lists: list[Any]) -> bool:
 
 
 def _equal_start(first: list[Any], second: list[Any], common: int) -> int:
-    """Return the number of items at the start that are equal, comparing whole slices."""
+    """Return the number of equal items at the start, comparing whole slices."""
     low, high = 0, common
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""The texts of exceptions, without what libraries add to them for other readers."""
+"""Returns the texts of exceptions without the links and statements that libraries add."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def exception_text(exc: BaseException) -> str:
         if isinstance(fixture, str):
             return f"fixture {fixture!r} not found"
     text = safe_str(exc)
-    # SQLAlchemy adds the statement, which is a fact of its own, and a link.
+    # SQLAlchemy adds a link, and the statement, which is a separate fact.
     if isinstance(members.get("statement"), str) and "orig" in members:
         return text.partition("\n[SQL: ")[0]
     if type(exc).__module__.startswith("pydantic"):

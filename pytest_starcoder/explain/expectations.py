@@ -1,7 +1,7 @@
-"""Finds evidence that a test expects something wrong.
+"""Finds evidence that a test expects the wrong result.
 
-Examples in a docstring count only if they show the very call that failed, with the result that it
-returned: code that does what its other examples show may still be wrong for this call.
+An example in a docstring counts only if it shows the call that failed, with the result that it
+returned: code that agrees with other examples may still be wrong for this call.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def documented_result(case: Case, sources: SourceFiles) -> str:
         if shown == arguments and want == result:
             example = one_line(source, 60)
             return (
-                f"the docstring of {function.name} shows {example} with the result "
-                f"{one_line(result, 80)}, as returned: the test's expectation may be wrong"
+                f"the docstring of {function.name} shows that {example} returns "
+                f"{one_line(result, 80)}, as it did: the test's expectation may be wrong"
             )
     return ""
 
 
 def _failing_call(case: Case, sources: SourceFiles) -> Call | None:
-    """Return the only call of a function whose result the failing assertion compares."""
+    """Return the call whose result the failing assertion compares; None if there are several."""
     failure = case.cause.first
     if failure.exception != "AssertionError" or len(failure.frames) != 1:
         return None
@@ -79,7 +79,7 @@ def _compared_functions(statement: ast.Assert) -> Iterator[str]:
 
 
 def _function_at(source: str, line: int) -> Function | None:
-    """Return the function at the top level of a module whose definition is at a line."""
+    """Return the module-level function that is defined on a line; None if there is none."""
     tree = syntax_tree(source)
     for node in tree.body if isinstance(tree, ast.Module) else ():
         if isinstance(node, Function):
@@ -92,7 +92,7 @@ def _function_at(source: str, line: int) -> Function | None:
 def _examples(docstring: str) -> Iterator[tuple[str, str]]:
     try:
         examples = doctest.DocTestParser().get_examples(docstring)
-    except ValueError:  # an example that is not indented as it should be
+    except ValueError:  # an example with wrong indentation
         return
     for example in examples:
         yield example.source.strip(), example.want.strip()
@@ -142,6 +142,6 @@ def _evaluated(values: dict[str, ast.expr]) -> Arguments | None:
             value = ast.literal_eval(node)
         except ValueError:
             return None
-        # 1, 1.0 and True are equal, and not the same call.
+        # 1, 1.0 and True are equal, but calls with them are not the same.
         arguments[name] = (type(value), value)
     return arguments

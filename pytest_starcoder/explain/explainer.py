@@ -71,8 +71,8 @@ class FinishedSession:
     with which pytest runs some tests again. `started` is when the tests began, in seconds since
     the epoch. `since` is the commit that the user named to compare with, and `passed` are those
     at which tests have passed before, by node id. `wants_breakages`: an option asks for the
-    changes that broke the tests. `shows_all`: all causes are shown in full, and with `fixes_all`
-    fixes are searched for all of them, because they are written to files.
+    changes that broke the tests. `shows_all`: all causes are shown in full. `fixes_all`: fixes
+    are searched for all causes, because they are written to files.
     """
 
     failures: Sequence[Failure]
@@ -303,7 +303,7 @@ class Explainer:
     def _explain_each(
         self, all_cases: Sequence[Case], search: FixSearch
     ) -> Iterator[tuple[Explanation, Case]]:
-        """Yield explanations shown in full, without an answer, and the case with its fix."""
+        """Yield each explanation to show in full, without an answer, and the case with its fix."""
         redact = self._hooks.redact
         for number, case in self._in_full(all_cases):
             explanation = describe_case(case, redact)
@@ -319,7 +319,7 @@ class Explainer:
             yield replace(explanation, fixes=redacted), fixed
 
     def _in_full(self, all_cases: Sequence[Case]) -> Iterator[tuple[int, Case]]:
-        """Yield the causes to show in full, and their numbers, as long as there is time."""
+        """Yield the causes to show in full with their numbers, as long as there is time."""
         for number, case in enumerate(all_cases[: self._max_in_full(all_cases)], 1):
             if number > 1 and self._deadline.is_over:
                 return
@@ -334,7 +334,7 @@ class Explainer:
         explanations: list[Explanation],
         find_fixes: Callable[[Case], Fixes] | None = None,
     ) -> None:
-        """Show the causes that are not among `explanations` on a line each, and add them."""
+        """Show the causes that are not in `explanations` on a line each, and add them."""
         rest = all_cases[len(explanations) :]
         if not rest:
             return
@@ -355,7 +355,7 @@ class Explainer:
             explanations.append(explanation)
 
     def _add(self, explanations: list[Explanation], explanation: Explanation) -> None:
-        """Show the end of an explanation, pass it to the plugins, and add it."""
+        """Show the tests of an explanation, pass it to the plugins, and add it."""
         self._show_tests(explanation)
         self._hooks.report_explanation(explanation)
         explanations.append(explanation)

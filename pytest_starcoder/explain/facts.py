@@ -82,7 +82,7 @@ def facts(exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> 
 
 
 def facts_at(site: RaiseSite) -> tuple[str, ...]:
-    """Return what `facts` does, for an exception whose place is known."""
+    """Return what `facts` does, for an exception whose raise site is known."""
     sentences: dict[str, None] = {}
     for observe in _observers(site.exc):
         limit = MAX_FACTS if observe is variable_facts else MAX_FACTS - 1
@@ -132,7 +132,7 @@ def variable_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _cut(text: str) -> str:
-    """Return a repr cut to `MAX_VALUE`, between words if much of it remains."""
+    """Return a repr cut to `MAX_VALUE` characters, between words if at least half remains."""
     line = cut_between_words(text, MAX_VALUE)
     if len(line) > MAX_VALUE // 2:
         return line

@@ -34,12 +34,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Missing:
-    """Something outside the code that an exception says is missing, refused or in use.
+    """Something outside the code that, according to an exception, is missing, refused or in use.
 
     `kind` is one of: file, permission, disk, variable, address, network, host, port, program,
     locale, module, name, plugin, fixture. `detail` depends on it: the absolute path of a file,
     the port of an address, the process that uses a port, the module that lacks a name, the
-    fixture of the nearest name.
+    fixture with the nearest name.
     """
 
     kind: str

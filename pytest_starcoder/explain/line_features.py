@@ -1,6 +1,6 @@
 """Measures the evidence against each statement that a failing test ran.
 
-Each kind of evidence is a number from 0 to about 3; `suspicion` weighs them.
+Each kind of evidence is a number, mostly from 0 to 1; `suspicion` weighs them.
 """
 
 from __future__ import annotations
@@ -51,31 +51,31 @@ class Features(NamedTuple):
     passing: float = 0.0
     """The logarithm of the number of passing tests that run it."""
     guards: float = 0.0
-    """How much more suspicious a branch is than the condition in front of it."""
+    """How much more suspicious its most suspicious branch is, if it is a condition or loop."""
     unchecked: float = 0.0
     """1 if it ran for a value that no earlier assertion has checked."""
     at_import: float = 0.0
     """1 if it only ran while modules were imported."""
     raised: float = 0.0
-    """1 if it raised the exception, and is no `raise` statement."""
+    """1 if it raised the exception without being a `raise` statement."""
     traceback: float = 0.0
     """1 if it is on the traceback."""
     returns_none: float = 0.0
     """1 if it returns None and the failure mentions None."""
     file_name: float = 0.0
-    """1 if its file has a word of the name of the test's file."""
+    """1 if its path shares a word with the name of the test's file."""
     path_words: float = 0.0
-    """The number of words that its path shares with the test's name."""
+    """The number of words, at most 2, that its path shares with the test's name."""
     function_name: float = 0.0
-    """Rare words that its function's name shares with the test's name."""
+    """The rarity of the words that its function's name shares with the test's name, at most 3."""
     function_words: float = 0.0
-    """Rare words that its function shares with the test's name."""
+    """The rarity of the words that its function shares with the test's name, at most 8."""
     statement_words: float = 0.0
-    """Rare words that it shares with the test."""
+    """The rarity of the words that it shares with the test, at most 4."""
     message_words: float = 0.0
-    """Rare words that it shares with the message of the failure."""
+    """The rarity of the words that it shares with the failure's message, at most 3."""
     weight: float = 0.0
-    """How much on it can be wrong: operators, constants, calls."""
+    """How many operators, constants and calls it has, which may be wrong."""
     raises: float = 0.0
     """1 if it is a `raise` statement."""
     initializer: float = 0.0
@@ -83,9 +83,9 @@ class Features(NamedTuple):
     test_file: float = 0.0
     """1 if its file contains tests."""
     changed: float = 0.0
-    """1 if it has uncommitted changes, less if it was changed earlier."""
+    """1 if it has uncommitted changes; less, the longer ago it was changed."""
     shared: float = 0.0
-    """The share of the other causes whose tests run it, too."""
+    """The share of the other causes whose tests run it as well."""
 
 
 def find_test_source(nodeid: str, sources: SourceFiles) -> str:
@@ -158,7 +158,7 @@ def statement_around(path: str, number: int, sources: SourceFiles) -> Statement:
 
 
 class _Measure:
-    """Measures the statements of one cause."""
+    """Measures the evidence against the statements of one cause."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Measure:
         path, first, _ = statement
         numbers = self._lines[statement]
         index = self._sources.derive(path, index_lines)
-        function = self._sources.derive(path, index_lines).functions.get(first)
+        function = index.functions.get(first)
         text = line_of(self._sources(path), first).lstrip()
         returns_none = any(number in index.none_returns for number in numbers)
         execution = self._execution
@@ -201,12 +201,12 @@ class _Measure:
             raised=float(traceback.raised(statement)),
             traceback=float(traceback.contains(statement)),
             returns_none=float(returns_none and self._mentions_none),
-            file_name=float(words.name_file(path)),
-            path_words=min(2, words.in_path(path)),
-            function_name=min(3, words.in_name(statement)),
-            function_words=min(8, words.in_function(statement)),
-            statement_words=min(4, words.of_test(statement)),
-            message_words=min(3, words.of_message(statement)),
+            file_name=float(words.shares_file_word(path)),
+            path_words=min(2, words.count_in_path(path)),
+            function_name=min(3, words.shared_by_function_name(statement)),
+            function_words=min(8, words.shared_by_function(statement)),
+            statement_words=min(4, words.shared_with_test(statement)),
+            message_words=min(3, words.shared_with_message(statement)),
             weight=min(1, sum(index.weights.get(number, 0) for number in numbers) / 10),
             raises=float(text.startswith("raise")),
             initializer=float(function is not None and function.name.endswith("__init__")),
@@ -224,7 +224,7 @@ def _ran_unchecked(outcomes: Iterable[Outcome], path: str, numbers: Iterable[int
 
 
 class _Spectrum:
-    """Counts the tests that ran a statement."""
+    """Scores statements by which tests ran them."""
 
     def __init__(self, execution: Execution) -> None:
         self._scores = execution.scores
@@ -237,19 +237,19 @@ class _Spectrum:
         return bool(self._passing) and self.score(path, numbers) > 0.999
 
     def count_passing(self, path: str, numbers: Iterable[int]) -> int:
-        """Return how many passing tests ran the line that fewest of them ran."""
+        """Return the number of passing tests that ran the line that the fewest of them ran."""
         return min(self._count(path, number) for number in numbers)
 
     def _count(self, path: str, number: int) -> int:
         return sum(number in outcome.lines.get(path, ()) for outcome in self._passing)
 
     def guards(self, path: str, head: int, index: LineIndex) -> float:
-        """Return how much more suspicious the branches of a condition are than itself."""
-        own = self._scores.get((path, head), 0.0)
-        if not own:
+        """Return by how much the most suspicious branch of a condition exceeds the condition."""
+        head_score = self._scores.get((path, head), 0.0)
+        if not head_score:
             return 0.0
         branches = [self._scores.get((path, first), 0.0) for first in index.branches.get(head, ())]
-        return max([0.0, *(score - own for score in branches)])
+        return max([0.0, *(score - head_score for score in branches)])
 
 
 class _Traceback:
@@ -273,7 +273,7 @@ class _Traceback:
         return any((path, number) in self._lines for number in range(first, last + 1))
 
     def raised(self, statement: Statement) -> bool:
-        """Return whether a statement raised an exception without saying `raise`."""
+        """Return whether a statement raised the exception without being a `raise` statement."""
         frame = self._last
         if frame is None or self._is_assertion or frame.statement.lstrip().startswith("raise"):
             return False
@@ -314,7 +314,7 @@ class _Words:
         return frozenset().union(*map(words.on_line, numbers))
 
     def _function(self, statement: Statement) -> Line:
-        """Return the key of a statement's function, or its own outside functions."""
+        """Return the place of a statement's function, or its own place outside functions."""
         path, first, _ = statement
         function = self._sources.derive(path, index_lines).functions.get(first)
         key = path, function.first if function else first
@@ -322,29 +322,29 @@ class _Words:
             self._names[key] = word_parts(_spaced(function.name)) if function else frozenset()
         return key
 
-    def name_file(self, path: str) -> bool:
+    def shares_file_word(self, path: str) -> bool:
         return not self._file.isdisjoint(word_parts(_spaced(path)))
 
-    def in_path(self, path: str) -> int:
+    def count_in_path(self, path: str) -> int:
         return len(self._name & word_parts(_spaced(path)))
 
-    def in_name(self, statement: Statement) -> float:
+    def shared_by_function_name(self, statement: Statement) -> float:
         words = self._names[self._function(statement)]
         return _sum(words & self._name, self._function_rarity)
 
-    def in_function(self, statement: Statement) -> float:
+    def shared_by_function(self, statement: Statement) -> float:
         words = self._by_function[self._function(statement)]
         return _sum(words & self._name, self._function_rarity)
 
-    def of_test(self, statement: Statement) -> float:
+    def shared_with_test(self, statement: Statement) -> float:
         return _sum(self._by_statement[statement] & self._test, self._statement_rarity)
 
-    def of_message(self, statement: Statement) -> float:
+    def shared_with_message(self, statement: Statement) -> float:
         return _sum(self._by_statement[statement] & self._message, self._statement_rarity)
 
 
 def _rarity(groups: Collection[Set[str]]) -> dict[str, float]:
-    """Return 1 for a word of one group, and less the more groups have it."""
+    """Return the rarity of each word: 1 if one group has it, less if more groups do."""
     counts: Counter[str] = Counter()
     for words in groups:
         counts.update(words)

@@ -1,4 +1,4 @@
-"""Reads from an exception what the operating system, Python or pytest did not find or refused.
+"""Finds out from an exception what is missing: what the system, Python or pytest lacks or refuses.
 
 Only exceptions that they raised themselves count: a test double that raises ConnectionRefusedError
 says nothing about the machine. No user code runs.
@@ -16,14 +16,14 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_starcoder.explain.addresses import Holds, find_address, find_host
+from pytest_starcoder.explain.addresses import Holds, find_address, find_host, traceback_entries
 from pytest_starcoder.explain.failure import Missing
 from pytest_starcoder.explain.ports import port_owner
 from pytest_starcoder.explain.similar_names import nearest_name
 from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.reprs import safe_str
 
-DOUBLES = frozenset(
+TEST_DOUBLES = frozenset(
     {
         "aioresponses",
         "fakeredis",
@@ -42,20 +42,20 @@ DOUBLES = frozenset(
         "vcr",
     }
 )
-"""Packages that stand in for the machine in tests, besides `unittest.mock`."""
+"""Packages that replace parts of the environment in tests, besides `unittest.mock`."""
 
 UNRESOLVED = (socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL)
-"""Errors of a name that does not resolve; others are about the port or the family."""
+"""Error numbers of a name that does not resolve; others are about the port or address family."""
 
 MAX_LINKS = 12
-"""Maximum number of exceptions of one chain that are read."""
+"""Maximum number of exceptions in a chain that are examined."""
 
 CANNOT_IMPORT = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 NO_ASYNC = "async def functions are not natively supported"
-"""Beginning of pytest's message on a coroutine that no plugin runs."""
+"""Beginning of pytest's message about a coroutine that no plugin runs."""
 
 NO_FIXTURE = re.compile(r"fixture '(\w+)' not found")
 
@@ -65,9 +65,9 @@ NO_MODULE = re.compile(r"No module named '([\w.]+)'$")
 
 
 def find_missing(exc: BaseException, holds: Holds) -> Missing | None:
-    """Return what an exception says is missing; None if it is nothing of the kind. Never raises.
+    """Return what an exception says is missing; None if it says nothing of the kind. Never raises.
 
-    `holds` tells whether a file is the project's own.
+    `holds` returns whether a file is the project's own.
     """
     try:
         for link in _chain(exc, holds):
@@ -124,45 +124,38 @@ def _chain(exc: BaseException, holds: Holds) -> Iterator[BaseException]:
             waiting.append(link.__context__)
 
 
-def _entries(exc: BaseException) -> Iterator[types.TracebackType]:
-    entry = exc.__traceback__
-    while entry is not None:
-        yield entry
-        entry = entry.tb_next
-
-
 def _deepest(exc: BaseException) -> types.TracebackType | None:
-    entry = None
-    for entry in _entries(exc):  # noqa: B007 - the last one is wanted
-        pass
+    entry = exc.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
     return entry
 
 
 def _is_genuine(exc: BaseException, holds: Holds) -> bool:
     """Return whether installed code, Python itself or the system raised an exception."""
     deepest = _deepest(exc)
-    if deepest is None or any(map(_is_double, _entries(exc))):
+    if deepest is None or any(map(_is_test_double, traceback_entries(exc))):
         return False
     code = deepest.tb_frame.f_code
     if not holds(code.co_filename):
         return True
-    # In project code, only what a call of something built in or an import raises.
+    # Project code counts only where a built-in function or an import raised, not a `raise`.
     operation = dis.opname[code.co_code[deepest.tb_lasti]]
     return operation.startswith(("CALL", "PRECALL", "IMPORT", "BEFORE_WITH"))
 
 
-def _is_double(entry: types.TracebackType) -> bool:
+def _is_test_double(entry: types.TracebackType) -> bool:
     name = str(entry.tb_frame.f_globals.get("__name__"))
-    return name == "unittest.mock" or name.partition(".")[0] in DOUBLES
+    return name == "unittest.mock" or name.partition(".")[0] in TEST_DOUBLES
 
 
 # --- kinds -------------------------------------------------------------------------------------
 
 
 def _fixture(exc: Any) -> Missing | None:
-    """Return the fixture that pytest does not find, with the nearest one that the test could use.
+    """Return the fixture that pytest did not find, with the nearest one that the test could use.
 
-    A recursive dependency raises the same exception.
+    Returns None for a recursive dependency, which raises the same exception.
     """
     text = exc.formatrepr().errorstring
     absent = NO_FIXTURE.search(text)
@@ -175,12 +168,12 @@ def _fixture(exc: Any) -> Missing | None:
 
 def _import(exc: BaseException) -> Missing | None:
     text = safe_str(exc)
-    missing = NO_MODULE.match(text)
     if is_instance(exc, ModuleNotFoundError):
-        name = getattr(exc, "name", None)
+        absent = NO_MODULE.match(text)
         # Other messages are those of blocked imports: `sys.modules["yaml"] = None`.
-        is_plain = missing is not None and missing[1] == name
-        return Missing("module", missing[1]) if missing is not None and is_plain else None
+        if absent is None or absent[1] != getattr(exc, "name", None):
+            return None
+        return Missing("module", absent[1])
     absent = CANNOT_IMPORT.match(text)
     return Missing("name", absent[1], absent[2]) if absent else None
 
@@ -261,5 +254,5 @@ def _port(exc: BaseException, holds: Holds) -> Missing | None:
         return None
     _, port = address
     owner = port_owner(int(port))
-    # A port that this run itself holds was not closed by its code.
+    # If this run itself holds the port, its own code has not closed it.
     return Missing("port", port, owner) if owner else None

@@ -1,4 +1,4 @@
-"""Says why a file is not there or cannot be opened, as far as git and the folder tell."""
+"""Explains why a file does not exist or cannot be opened, from git and the folders around it."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.project import Project
 
 TEMPLATES = (".example", ".sample", ".template", ".dist", ".in", "-example", "-sample")
-"""Endings of files that are to be copied by hand."""
+"""Suffixes of templates that users copy by hand."""
 
 MACHINE_FOLDERS = ("etc", "opt", "srv", "usr", "var", "run", "mnt")
-"""Folders at the top of a machine that no test writes to."""
+"""Top-level folders that belong to the machine: tests do not write to them."""
 
 
 class MissingFiles:
-    """Looks at files that a test could not open; `git` is the project's repository."""
+    """Explains missing files of a project; `history` is that of its repository."""
 
-    def __init__(self, project: Project, git: History) -> None:
+    def __init__(self, project: Project, history: History) -> None:
         self._project = project
-        self._git = git
+        self._history = history
 
     def deleted(self, file: str) -> str:
-        """Return a sentence on a file that git tracks; empty if it does not."""
-        name = self._name_in_repository(file)
+        """Return a sentence if a file that git tracks was deleted; empty otherwise."""
+        name = self._path_in_repository(file)
         if not name or os.path.lexists(file):
             return ""
         for query in (("ls-files", "-z", "--", name), ("ls-tree", "-z", "HEAD", "--", name)):
-            if self._git.query(*query):
+            if self._history.query(*query):
                 restore = f"`git checkout HEAD -- {name}` restores it"
                 path = self._project.path_of(file)
-                return f"{path} is missing, but git tracks it: it was deleted ({restore})"
+                return f"{path} was deleted, although git tracks it ({restore})"
         return ""
 
     def was_changed_since(self, file: str, start: float) -> bool:
         """Return whether a file may have been deleted after `start`, in seconds since the epoch.
 
-        Then its folder was modified, and no new entry explains that.
+        That is so if its folder was modified since, and no new entry explains it.
         """
         folder = Path(file).parent
         while not folder.is_dir():
@@ -50,14 +50,14 @@ class MissingFiles:
         return not any(entry.lstat().st_ctime >= start for entry in folder.iterdir())
 
     def unavailable(self, file: str) -> str:
-        """Return a sentence on a file that this machine lacks; empty if code may have to write it.
+        """Return a sentence on a file that this machine lacks; empty if code may have to create it.
 
-        `file` stands in the code or the configuration as it is.
+        The path must be written in the code or the configuration as it is.
         """
         path = Path(file)
         if os.path.lexists(file):
             return ""
-        name = self._name_in_repository(file)
+        name = self._path_in_repository(file)
         if not name:
             if _is_temporary(path) or not _is_machine_file(path) or _has_similar(path):
                 return ""
@@ -70,21 +70,21 @@ class MissingFiles:
         return ""
 
     def forbidden(self, file: str) -> str:
-        """Return a sentence on an existing file that this user may not open, or an empty one."""
+        """Return a sentence if the current user may not open an existing file; empty otherwise."""
         path = Path(file)
         try:
             mode = stat.filemode(path.lstat().st_mode)
         except OSError:
             return ""
-        if _is_temporary(path) and not self._name_in_repository(file):
+        if _is_temporary(path) and not self._path_in_repository(file):
             return ""
         if os.access(file, os.R_OK | os.W_OK):
             return ""
-        shown = self._project.path_of(file) if self._name_in_repository(file) else file
-        return f"this user has no permission to open {shown}, whose mode is {mode}"
+        shown = self._project.path_of(file) if self._path_in_repository(file) else file
+        return f"the current user has no permission to open {shown} (mode {mode})"
 
-    def _name_in_repository(self, file: str) -> str:
-        """Return the name of a file as git has it; empty outside the repository."""
+    def _path_in_repository(self, file: str) -> str:
+        """Return the path of a file in the repository; empty outside of it."""
         path = Path(os.path.normpath(file))
         folder = self._project.repository
         return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
@@ -95,17 +95,15 @@ def _is_temporary(path: Path) -> bool:
 
 
 def _has_similar(path: Path) -> bool:
-    """Return whether the folder has a file that may have been meant."""
+    """Return whether the folder has a file with a similar name, which may have been meant."""
     if not path.parent.is_dir():
         return False
     return bool(nearest_name(path.name, [entry.name for entry in path.parent.iterdir()]))
 
 
 def _is_machine_file(path: Path) -> bool:
-    """Return whether a path is where machines keep files of their own."""
-    return path.parts[1:2] in [
-        (name,) for name in ("etc", "opt", "srv", "usr", "var", "run", "mnt")
-    ]
+    """Return whether a path is in a folder that belongs to the machine."""
+    return len(path.parts) > 1 and path.parts[1] in MACHINE_FOLDERS
 
 
 def _with_infix(path: Path, ending: str) -> Path:

@@ -1,4 +1,4 @@
-"""Says where a module, a name in it or a fixture is to be found, if that is known."""
+"""Finds out where a missing module, name or fixture could come from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pytest_starcoder.explain.dependencies import (
     ASYNC_PLUGINS,
-    FIXTURES,
-    SAME_NAME,
+    NAMED_LIKE_MODULE,
+    PLUGINS_BY_FIXTURE,
     declared_distributions,
     distribution_of,
     normalize,
@@ -26,35 +26,35 @@ from pytest_starcoder.source.project import Project
 from pytest_starcoder.source.syntax import syntax_tree
 
 SOURCE_FOLDERS = ("src", "lib", "python", ".")
-"""Folders that packages are usually installed from."""
+"""Folders in which projects usually keep their packages."""
 
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 
 MAX_NAMES = 8
-"""Maximum number of names in a module that are listed."""
+"""Maximum number of a module's names that are listed."""
 
 MAX_FOLDERS = 2_000
-"""Maximum number of folders in which a module is looked for."""
+"""Maximum number of folders that are searched for a module."""
 
 MAX_DEPTH = 4
 """Maximum depth of these folders."""
 
 
 class MissingModules:
-    """Looks for modules, names and fixtures that a project does not find."""
+    """Searches a project for the source of missing modules, names and fixtures."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
 
     def module(self, name: str) -> tuple[str, bool]:
-        """Return a sentence on a missing module, and whether only an installation is missing."""
+        """Return a sentence on a missing module, and whether an installation would be enough."""
         if "." in name or name in sys.stdlib_module_names or _is_importable(name):
             return "", False
         for folder in self._folders_with(name):
             return self._not_on_path(name, folder)
-        member = self._member(name)
-        if member:
-            return member, False
+        submodule = self._submodule(name)
+        if submodule:
+            return submodule, False
         declared = distribution_of(name, self._declared)
         if declared:
             distribution, file = declared
@@ -62,36 +62,36 @@ class MissingModules:
                 return "", False
             command = f"`pip install {distribution}`"
             return f"{name} is not installed, though {file} declares it: {command}", True
-        if name in SAME_NAME:
+        if name in NAMED_LIKE_MODULE:
             return f"{name} is not installed: `pip install {name}`", True
         return "", False
 
     def fixture(self, missing: Missing) -> str:
-        """Return a sentence on the plugin that has a fixture, or on the nearest fixture."""
-        plugin = FIXTURES.get(missing.name, "")
+        """Return a sentence on the plugin that provides a fixture, or on the nearest fixture."""
+        plugin = PLUGINS_BY_FIXTURE.get(missing.name, "")
         if self._lacks(plugin):
-            return f"the fixture {missing.name!r} is part of {self._to_install(plugin)}"
+            return f"the fixture {missing.name!r} comes from {self._install_hint(plugin)}"
         if missing.detail:
             return f"the nearest fixture is {missing.detail!r}"
         return "no fixture of this run has a similar name"
 
     def plugin(self) -> str:
-        """Return a sentence on the plugin that would run coroutines, if it is to be installed."""
+        """Return a sentence on a declared but missing plugin that would run async tests."""
         for plugin in ASYNC_PLUGINS:
             if self._lacks(plugin):
-                return f"coroutines need a plugin: {self._to_install(plugin)}"
+                return f"async tests need a plugin: {self._install_hint(plugin)}"
         return ""
 
     def _lacks(self, distribution: str) -> bool:
         """Return whether the project declares a distribution that is not installed."""
         return normalize(distribution) in self._declared and not _is_installed(distribution)
 
-    def _to_install(self, distribution: str) -> str:
+    def _install_hint(self, distribution: str) -> str:
         name, file = self._declared[normalize(distribution)]
-        return f"{name}, which {file} declares and which is not installed: `pip install {name}`"
+        return f"{name}, which {file} declares but which is not installed: `pip install {name}`"
 
     def removed_name(self, missing: Missing, history: History) -> str:
-        """Return a sentence on when a module of the project lost a name, and what is new there."""
+        """Return a sentence on when a module of the project lost a name, and what replaced it."""
         module = sys.modules.get(missing.detail)
         file = vars(module).get("__file__") if module is not None else None
         if not isinstance(file, str) or not self._project.holds(file):
@@ -115,13 +115,13 @@ class MissingModules:
         place = "the root folder" if shown == "." else f"{shown}/"
         fact = f"{name} is in {place}, which is not on the import path"
         project = self._build_folder(folder)
-        setting = f'`pythonpath = ["{shown}"]` in pytest\'s settings'
+        setting = f'`pythonpath = ["{shown}"]` in pytest\'s configuration'
         if project is None:
             tops = (self._project.root, self._project.repository)
             is_usual = folder.name in SOURCE_FOLDERS or folder in tops
-            return f"{fact}: use {setting}", is_usual
+            return f"{fact}: set {setting}", is_usual
         where = self._project.path_of(str(project))
-        return f"{fact}: `pip install -e {where}`, or {setting}", True
+        return f"{fact}: run `pip install -e {where}`, or set {setting}", True
 
     def _build_folder(self, folder: Path) -> Path | None:
         """Return the folder with the build files of the distribution that a folder belongs to."""
@@ -134,12 +134,12 @@ class MissingModules:
         return None
 
     def _folders_with(self, name: str) -> Iterator[Path]:
-        """Yield the folders of the project that hold a top-level module."""
+        """Yield the folders of the project that contain a top-level module."""
         for folder in self._folders:
             if (folder / name / "__init__.py").is_file() or (folder / f"{name}.py").is_file():
                 yield folder
 
-    def _member(self, name: str) -> str:
+    def _submodule(self, name: str) -> str:
         """Return a sentence on a module of that name inside a package of the project."""
         for folder in self._folders:
             for file in sorted(folder.glob(f"*/{name}.py")):
@@ -150,7 +150,7 @@ class MissingModules:
 
     @cached_property
     def _folders(self) -> list[Path]:
-        """The folders of the project that are not packages themselves, the usual ones first."""
+        """The folders of the project that are not packages, the usual ones first."""
         folders: list[Path] = []
         for top in dict.fromkeys((self._project.root, self._project.repository)):
             for folder, subfolders, files in os.walk(top):
@@ -188,7 +188,7 @@ def _is_installed(distribution: str) -> bool:
 
 
 def _can_build(file: Path) -> bool:
-    """Return whether a file describes a distribution, and not only settings of tools."""
+    """Return whether a file describes a distribution, rather than only configuring tools."""
     if not file.is_file():
         return False
     marks = ("[project]", "[build-system]", "[tool.poetry]", "[options]", "[metadata]", "setup(")
@@ -197,10 +197,10 @@ def _can_build(file: Path) -> bool:
 
 
 def _text_with(name: str, path: str, history: History) -> tuple[str, str]:
-    """Return when a file last had the definition of a name, and its text then."""
+    """Return when a file last defined a name, and the text of the file at that time."""
     last = history.query("show", f"HEAD:./{path}")
     if name in _definitions(last):
-        return "at the last commit", last
+        return "in the last commit", last
     pattern = rf"^(class|def|async def) {re.escape(name)}\b"
     query = ("log", "-1", "--no-textconv", "--no-ext-diff", "--format=%h %s", f"-G{pattern}")
     commit = history.query(*query, "--", path).strip()

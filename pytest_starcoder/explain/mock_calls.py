@@ -1,6 +1,6 @@
-"""Reads the calls that mocks recorded, and compares two of them.
+"""Reads the calls that mocks recorded, and compares them.
 
-Mocks are read from their `__dict__`, because every other attribute of a mock makes a new one.
+Mocks are read from their `__dict__`, because looking up an attribute creates a new mock.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def is_call(value: object) -> bool:
 
 
 def as_call(value: Any) -> MockCall:
-    """Return a call that a mock recorded, which is a tuple with or without a name."""
+    """Return a recorded call, which is a tuple with or without a name, as a `MockCall`."""
     if type(value) is MockCall:
         return value
     parts = tuple.__getitem__(value, slice(None))
@@ -73,17 +73,17 @@ def compare_calls(pair: Pair, compare_item: Callable[[Pair], Iterator[str]]) -> 
     extra = [key for key in actual if key not in expected]
     for key, other in _misplaced(pair, actual, expected):
         value = short_repr(expected[key])
-        yield f"{pair.at}{value} is passed by {_way(other)}, not by {_way(key)}"
+        yield f"{pair.at}{value} is passed by {_manner(other)}, not by {_manner(key)}"
         missing.remove(key)
         extra.remove(other)
     for key in actual:
         if key in expected and pair.differs(actual[key], expected[key]):
-            step = f" {_argument(key)}" if pair.place else _argument(key)
+            step = f" {_describe_argument(key)}" if pair.place else _describe_argument(key)
             yield from compare_item(pair.item(step, actual[key], expected[key]))
     for key in missing:
-        yield f"{pair.at}{_argument(key)} is missing: {short_repr(expected[key])}"
+        yield f"{pair.at}{_describe_argument(key)} is missing: {short_repr(expected[key])}"
     for key in extra:
-        yield f"{pair.at}{_argument(key)} is unexpected: {short_repr(actual[key])}"
+        yield f"{pair.at}{_describe_argument(key)} is unexpected: {short_repr(actual[key])}"
 
 
 def _misplaced(
@@ -102,16 +102,16 @@ def _misplaced(
                 break
 
 
-def _way(key: int | str) -> str:
+def _manner(key: int | str) -> str:
     return "position" if isinstance(key, int) else f"the name {key}"
 
 
-def _argument(key: int | str) -> str:
+def _describe_argument(key: int | str) -> str:
     return f"argument {key + 1}" if isinstance(key, int) else f"the argument {key}"
 
 
 def bound_call(mock: object, call: MockCall) -> MockCall:
-    """Return a call with all arguments by name, if the mock has the signature of a function."""
+    """Return a call with all arguments by name, if the mock knows the signature."""
     signature = attributes(mock).get("_spec_signature")
     if type(signature) is not inspect.Signature:
         return call
@@ -122,7 +122,7 @@ def bound_call(mock: object, call: MockCall) -> MockCall:
 
 
 def spec_of(value: object) -> tuple[str, list[str]]:
-    """Return the name of the class that a mock stands for and its attributes; both may be empty."""
+    """Return the name and attributes of the class that a mock stands for; empty if none."""
     members = attributes(value)
     spec = members.get("_spec_class")
     names = members.get("_mock_methods") if is_mock(value) else None

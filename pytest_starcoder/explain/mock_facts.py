@@ -1,4 +1,4 @@
-"""Facts on mocks: which argument of a call differs, and what was called instead."""
+"""Describes failed assertions on mocks: which argument differs, and what was called instead."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ MAX_COMPARED = 50
 MAX_CALLS = 3
 """Maximum number of calls that are listed."""
 
-QUESTIONS = ("called", "call_count", "call_args", "call_args_list", "await_count", "awaited")
-"""Attributes by which a test asks how a mock was called."""
+CALL_ATTRIBUTES = ("called", "call_count", "call_args", "call_args_list", "await_count", "awaited")
+"""Attributes that tell a test how a mock was called."""
 
 
 def mock_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield facts on a failed assertion of a mock, or a failed question to it."""
+    """Yield facts on a failed assertion on a mock or one of its call attributes."""
     for entry in site.entries():
         frame = entry.tb_frame
-        is_mocks = frame.f_globals.get("__name__") == "unittest.mock"
-        if is_mocks and frame.f_code.co_name.startswith("assert_"):
+        is_in_mock = frame.f_globals.get("__name__") == "unittest.mock"
+        if is_in_mock and frame.f_code.co_name.startswith("assert_"):
             mock = frame.f_locals.get("self")
             if is_mock(mock):
                 yield from _assertion_facts(site, frame.f_code.co_name, mock, frame.f_locals)
                 return
     for node in site.nodes(ast.Attribute):
         mock = mock_at(site, node.value)
-        if node.attr in QUESTIONS and is_mock(mock):
+        if node.attr in CALL_ATTRIBUTES and is_mock(mock):
             yield from _call_facts(site, mock, node.value)
             return
 
 
 def mock_at(site: RaiseSite, node: ast.expr) -> object:
-    """Return the mock that an expression refers to, without making one; None if there is none."""
+    """Return the mock that an expression refers to, without creating one; None if there is none."""
     value = site.value(node)
     if is_mock(value) or not isinstance(node, ast.Attribute):
         return value
@@ -62,7 +62,7 @@ def _assertion_facts(
     calls = calls_of(mock, "await_args_list" if is_await else "call_args_list")
     if is_await and not calls:
         for call in calls_of(mock, "call_args_list")[:1]:
-            yield f"it was called, but not awaited: {call}"
+            yield f"the mock was called, but not awaited: {call}"
             return
     holder = _holder(site, name)
     if name == "assert_has_calls":
@@ -74,11 +74,10 @@ def _assertion_facts(
         yield from differences("==", bound_call(mock, actual), bound_call(mock, expected))
     elif name.startswith("assert_any"):
         expected = bound_call(mock, _expected_call(variables))
-        found = [
-            differences("==", bound_call(mock, call), expected) for call in calls[:MAX_COMPARED]
-        ]
-        for sentence in min(found, key=len):
-            yield f"of the nearest call, {sentence}"
+        compared = [bound_call(mock, call) for call in calls[:MAX_COMPARED]]
+        comparisons = [differences("==", call, expected) for call in compared]
+        for sentence in min(comparisons, key=len):
+            yield f"in the closest call, {sentence}"
 
 
 def _sequence_facts(
@@ -95,7 +94,7 @@ def _sequence_facts(
             yield f"{call} is not among the calls"
             return
     if not variables.get("any_order"):
-        yield "these calls were made, but not in this order one after another"
+        yield "all of these calls were made, but not consecutively in this order"
 
 
 def _has_wrong_count(name: str, calls: list[MockCall]) -> bool:
@@ -116,10 +115,10 @@ def _holder(site: RaiseSite, assertion: str) -> ast.expr | None:
 
 
 def _call_facts(site: RaiseSite, mock: object, holder: ast.expr | None) -> Iterator[str]:
-    """Yield the calls of a mock, or else those of the mock that it is an attribute of."""
+    """Yield the calls of a mock; if there are none, those of the mock that it belongs to."""
     calls = calls_of(mock, "call_args_list")
     if calls:
-        yield f"its calls are {_listing(calls)}"
+        yield f"the calls were {_listing(calls)}"
         return
     if not isinstance(holder, ast.Attribute):
         return
@@ -140,7 +139,7 @@ def _listing(calls: list[MockCall]) -> str:
 
 
 def unset_result_facts(site: RaiseSite, nodes: Iterable[ast.expr]) -> Iterator[str]:
-    """Yield a sentence on calls that return a mock because nothing else was set."""
+    """Yield a sentence on calls that return a mock because no `return_value` was set."""
     for node in islice(nodes, MAX_CALLS):
         if isinstance(node, ast.Call) and is_mock(mock_at(site, node.func)):
             name = text_of(node.func)

@@ -1,4 +1,4 @@
-"""Facts on captured output and logs: the other stream, and records that were not kept."""
+"""Describes captured output and logs: text on the other stream, and dropped log records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG_ATTRIBUTES = ("text", "records", "messages", "record_tuples")
 
 
 def output_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield what was written to the other stream, or why no log record was kept."""
+    """Yield what was written to the other stream, or why there are no log records."""
     names = {node.attr for node in site.nodes(ast.Attribute)}
     for value in values_on_line(site):
         if type(value).__name__ == "CaptureResult" and type(value).__module__ == "_pytest.capture":
@@ -32,7 +32,7 @@ def _other_stream(names: set[str], captured: object) -> Iterator[str]:
     streams = {"out": getattr(captured, "out", ""), "err": getattr(captured, "err", "")}
     for name, other in STREAMS.items():
         if name in names and other not in names and not streams[name] and streams[other]:
-            yield f"nothing was written to {name}, but to {other}: {short_repr(streams[other])}"
+            yield f"nothing was written to {name}, but {other} has {short_repr(streams[other])}"
 
 
 def _missing_records(caplog: object) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Finds the process that listens on a port, on Linux."""
+"""Finds the process that listens on a port. Linux only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LISTENING = "0A"
 
 
 def port_owner(port: int, processes: Path = PROCESSES) -> str:
-    """Return which process outside of this run listens on a port, as "python (PID 7)".
+    """Return the process outside this run that listens on a port, such as "python (PID 7)".
 
-    Empty if there is none, if this process or one it has started listens there, or if the
-    system does not tell.
+    Empty if there is none, if this process or a child of it listens there, or if the system
+    does not say.
     """
     sockets = set(_listening(port, processes))
     for folder in processes.glob("[0-9]*"):
@@ -29,7 +29,7 @@ def port_owner(port: int, processes: Path = PROCESSES) -> str:
 
 
 def _listening(port: int, processes: Path) -> Iterator[str]:
-    """Yield the kernel's numbers of the sockets that listen on a port."""
+    """Yield the sockets that listen on a port, as `/proc` names them."""
     for table in ("tcp", "tcp6"):
         for line in _read(processes / "net" / table).splitlines()[1:]:
             fields = line.split()
@@ -39,7 +39,7 @@ def _listening(port: int, processes: Path) -> Iterator[str]:
 
 
 def _sockets(folder: Path) -> Iterator[str]:
-    """Yield the files that a process has open; none for a process of another user."""
+    """Yield the open files of a process; none if it belongs to another user."""
     try:
         descriptors = list((folder / "fd").iterdir())
     except OSError:
@@ -48,11 +48,11 @@ def _sockets(folder: Path) -> Iterator[str]:
         try:
             yield str(descriptor.readlink())
         except OSError:
-            continue  # closed by now
+            continue  # closed in the meantime
 
 
 def _ancestors(process: int, processes: Path) -> Iterator[int]:
-    """Yield a process and those that have started it."""
+    """Yield a process and its ancestors."""
     while process > 1:
         yield process
         # The name in parentheses may contain anything; the parent is the second field after it.

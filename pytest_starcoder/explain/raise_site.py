@@ -116,10 +116,10 @@ class RaiseSite:
             yield from sorted(names, key=_reading_order)
 
     def _is_read(self, node: ast.AST) -> TypeGuard[ast.Name | ast.Attribute]:
-        """Return whether a node is a name whose value the statement uses."""
+        """Return whether a node is a name that the statement reads."""
         if not isinstance(node, ast.Name | ast.Attribute):
             return False
-        # What the statement would assign is still what the last round of a loop did.
+        # A target still has its old value, such as that of the previous loop iteration.
         is_target = isinstance(node.ctx, ast.Store)
         return not is_target or isinstance(self.statement, ast.AugAssign)
 
@@ -198,7 +198,7 @@ class RaiseSite:
         is_global = name in self.frame.f_globals and name not in self.locals
         last = self._last_assignment(name, is_global)
         if last is not None and last.statement.startswith(("import ", "from ")):
-            return  # everybody knows where an imported name is from
+            return  # where an imported name comes from is obvious
         if last is not None:
             verb = "is defined" if is_global else "was assigned"
             statement = one_line(last.statement, 100)
@@ -250,7 +250,7 @@ class RaiseSite:
 def raise_site(
     exc: BaseException, frame: types.FrameType, line: int, lasti: int
 ) -> RaiseSite | None:
-    """Return a site; None if the exception's class makes that impossible. Never raises."""
+    """Return a site; None if the class of the exception prevents that. Never raises."""
     try:
         return RaiseSite(exc, frame, line, lasti)
     except KeyboardInterrupt:

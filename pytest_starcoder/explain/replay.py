@@ -22,10 +22,10 @@ MAX_FAILING = 4
 """Maximum number of failing tests of one cause that run again."""
 
 MAX_FAILING_OF_SMALL = 2
-"""Maximum number of failing tests of each cause after the largest ones."""
+"""Maximum number of failing tests of a smaller cause that run again."""
 
 MAX_LARGE_CAUSES = 10
-"""Number of causes, the largest ones, with more of their tests."""
+"""Number of causes, the largest first, of which `MAX_FAILING` tests run again."""
 
 MAX_CAUSES = 30
 """Maximum number of causes whose tests run again."""
@@ -34,7 +34,7 @@ MAX_NEIGHBOUR_SECONDS = 5.0
 """Seconds for the neighbours of all causes, estimated from the durations of their first run."""
 
 NEIGHBOURS_SHARE = 0.75
-"""Share of the time after which no neighbour is started, and no test a second time."""
+"""Share of the time limit after which neither a neighbour nor a second run is started."""
 
 TEST_OVERHEAD = 0.01
 """Seconds that pytest needs for a test besides the test's own time (measured: 0.002 to 0.008)."""
@@ -112,7 +112,7 @@ class Replayer:
         replays: list[Replay] = []
         for cause, tests, near in zip(causes, failing, neighbours, strict=True):
             if not tests:
-                replays.append(Replay(statements=self._reasons(cause, len(replays))))
+                replays.append(Replay(statements=self._reasons_not_to_rerun(cause, len(replays))))
                 continue
             again = [outcomes[test.nodeid] for test in tests]
             passing = []
@@ -132,7 +132,7 @@ class Replayer:
     def _failing_tests(self, cause: Cause, index: int) -> list[FinishedTest]:
         """Return failing tests to run again: the first, and some spread over the rest.
 
-        `index` is the place of the cause, of which those with the most tests come first.
+        `index` is the position of the cause; those with the most tests come first.
         """
         first = cause.first
         if not first.frames and "crashed while running" in first.message:
@@ -144,8 +144,8 @@ class Replayer:
                 tests.append(test)
         return spread(tests, MAX_FAILING if index < MAX_LARGE_CAUSES else MAX_FAILING_OF_SMALL)
 
-    def _reasons(self, cause: Cause, index: int) -> tuple[str, ...]:
-        """Return why no test of a cause may run again; nothing if it has none, or by choice."""
+    def _reasons_not_to_rerun(self, cause: Cause, index: int) -> tuple[str, ...]:
+        """Return why no test of a cause runs again; empty if it has none or the user chose so."""
         tests = [self._by_id[nodeid] for nodeid in cause.nodeids if nodeid in self._by_id]
         if index >= MAX_CAUSES:
             return (f"not rerun: only the tests of the first {MAX_CAUSES} causes are",)
@@ -153,7 +153,7 @@ class Replayer:
             return ("not rerun: it would crash this process as well",)
         seconds = [test.seconds for test in tests if test.allowed]
         if seconds:
-            return (f"not rerun: it took {min(seconds):.1f} s, and only {QUICK:g} s are allowed",)
+            return (f"not rerun: it took {min(seconds):.1f} s, more than the limit of {QUICK:g} s",)
         return ()
 
     def _run_traced(
@@ -166,7 +166,7 @@ class Replayer:
         ids = [*failing_ids, *self._affordable(neighbours, failing_ids)]
         # Calls of passing tests are not shown, and recording them is slow. Failing tests run
         # before their neighbours, which may change what they do, and after them: what the
-        # neighbours have imported or cached for all is no evidence.
+        # neighbours have imported or cached for all tests is no evidence.
         tracing = Tracing(
             lines=frozenset(ids),
             calls=frozenset(failing_ids),
@@ -225,7 +225,7 @@ class Replayer:
         has_time = self._deadline.remaining() > 0
         if has_time and self._fails_after([], nodeid):
             statement = (
-                "passed when rerun while its lines were recorded, and failed without that: "
+                "passed when rerun with tracing, but failed without it: "
                 "flaky, or dependent on sys.settrace"
             )
         elif not earlier or not has_time:
@@ -303,11 +303,13 @@ def _failed_again(
     exceptions = {outcome.exception for outcome in failing} - {failure.exception, ""}
     if exceptions and failure.exception != "failure":
         statement += f", this time with {', '.join(sorted(exceptions))}"
-    for result in ("passed", "skipped"):
-        others = sum(outcome.outcome == result for outcome in again)
-        if others:
-            verb = "passed" if result == "passed" else f"{'was' if others == 1 else 'were'} skipped"
-            statement += f"; {counted(others, 'other')} of the same cause {verb} this time"
+    passed_now = sum(outcome.outcome == "passed" for outcome in again)
+    if passed_now:
+        statement += f"; {counted(passed_now, 'other')} of the same cause passed this time"
+    skipped = sum(outcome.outcome == "skipped" for outcome in again)
+    if skipped:
+        verb = "was" if skipped == 1 else "were"
+        statement += f"; {counted(skipped, 'other')} of the same cause {verb} skipped this time"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
     tests = frozenset(_ids(*again, *passing))
@@ -315,7 +317,7 @@ def _failed_again(
 
 
 def _skipped_statement(outcome: Outcome) -> str:
-    """Return the sentence on a test that had failed and was skipped when it ran again."""
+    """Return a sentence on a failed test that was skipped when it ran again."""
     reason = one_line(outcome.message, 120)
     if reason:
         return f"was skipped when rerun ({reason}), so its failure could not be observed again"

@@ -1,6 +1,6 @@
-"""Finds exceptions that did not reach the test but are behind its failure.
+"""Finds exceptions that may have caused a failure without reaching the test.
 
-A server answered with them, the test caught or logged them, or they are inside of a group.
+The server turned them into a response, they were caught or logged, or they are in a group.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pytest_starcoder.explain.unmet_expectations import unmet_expectation
 from pytest_starcoder.source.callees import is_instance
 
 MAX_ERRORS = 3
-"""Maximum number of exceptions of a group."""
+"""Maximum number of reported exceptions of a group."""
 
 MAX_LINKS = 40
 """Maximum number of exceptions of a chain or group that are visited."""
 
 MATCHERS = ("_pytest.raises", "_pytest.python_api", "_pytest._code.code", "unittest.case")
-"""Modules that raise because an exception is not the expected one."""
+"""Modules that raise if an exception is not the expected one."""
 
 
 class ReportedError(NamedTuple):
-    """An exception that did not reach the test; `verb` says where it was seen.
+    """An exception that did not reach the test; `origin` begins a sentence on where it was seen.
 
-    `is_in_message` is whether the failure's own message says the same, `is_logged` whether the
-    exception may have nothing to do with the failure.
+    `is_in_message`: the failure's own message mentions it. `is_logged`: it may have nothing to do
+    with the failure.
     """
 
-    verb: str
+    origin: str
     exc: BaseException
     is_in_message: bool = False
     is_logged: bool = False
@@ -41,7 +41,7 @@ class ReportedError(NamedTuple):
 def reported_errors(
     exc: BaseException, site: RaiseSite | None, records: Iterable[LogRecord]
 ) -> tuple[ReportedError, ...]:
-    """Return the exceptions that a failure may come from, the most specific first.
+    """Return the exceptions that may have caused a failure, the most specific first.
 
     Never raises. `site` is None where no project code is on the traceback.
     """
@@ -50,7 +50,7 @@ def reported_errors(
             return tuple(_errors_of_group(exc))
         errors = list(_errors_at(site)) if site is not None else []
         errors += _logged_errors(records)
-        # Only one, because others seldom matter.
+        # Only one, because further ones seldom matter.
         return tuple([error for error in errors if not _is_linked(error.exc, exc)][:1])
     except KeyboardInterrupt:
         raise
@@ -59,7 +59,7 @@ def reported_errors(
 
 
 def _errors_of_group(group: BaseExceptionGroup[BaseException]) -> Iterator[ReportedError]:
-    """Yield the exceptions inside of a group and its groups."""
+    """Yield the exceptions in a group, including those in nested groups."""
     waiting: list[BaseException] = list(group.exceptions)
     number = 0
     for _ in range(MAX_LINKS):
@@ -70,7 +70,7 @@ def _errors_of_group(group: BaseExceptionGroup[BaseException]) -> Iterator[Repor
             waiting[:0] = exc.exceptions
         else:
             number += 1
-            yield ReportedError("the group has", exc, is_in_message=True)
+            yield ReportedError("the group contains", exc, is_in_message=True)
 
 
 def _errors_at(site: RaiseSite) -> Iterator[ReportedError]:
@@ -87,7 +87,7 @@ def _errors_at(site: RaiseSite) -> Iterator[ReportedError]:
 
 
 def _caught(value: object) -> BaseException | None:
-    """Return the exception that a value is, or that `pytest.raises` put into it."""
+    """Return a value that is an exception, or the one that `pytest.raises` stored in it."""
     if is_instance(value, BaseException):
         return value
     if type(value).__name__ == "ExceptionInfo" and type(value).__module__.startswith("_pytest."):
@@ -103,17 +103,17 @@ def _raised_by_matcher(site: RaiseSite) -> bool:
 
 
 def _logged_errors(records: Iterable[LogRecord]) -> Iterator[ReportedError]:
-    """Yield the exceptions that were logged, the last one first."""
+    """Yield the logged exceptions, the latest first."""
     for record in reversed(list(records)):
         error = record.exc_info[1] if type(record.exc_info) is tuple else None
         if error is not None:
-            yield ReportedError("the log has", error, is_logged=True)
+            yield ReportedError("the log contains", error, is_logged=True)
 
 
 def _is_linked(error: BaseException, exc: BaseException) -> bool:
-    """Return whether `error` is `exc`, or one of the exceptions that it was raised from."""
+    """Return whether `error` is `exc`, or in the chain of its causes."""
     link: BaseException | None = exc
-    # Bounded, because user code may have made the chain a cycle.
+    # Bounded, because user code may have made the chain cyclic.
     for _ in range(MAX_LINKS):
         if link is None or link is error:
             break

@@ -1,7 +1,7 @@
-"""Facts on what a server or a program answered: its status, its text, and the error behind it.
+"""Describes the response of a server or the output of a program, and the error behind it.
 
-Responses and results are recognized by the attributes they store, whatever library they come
-from. Nothing is read from a stream that was not read before.
+Responses and results are recognized by their attributes, whichever library they come from. No
+stream is read that was not read before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import cut_between_words
 
 MAX_TEXT = 140
-"""Maximum length of a response's text in a sentence."""
+"""Maximum length of a quoted response."""
 
 MAX_READ = 20_000
 """Maximum number of characters or bytes of a response that are read."""
@@ -33,7 +33,7 @@ MAX_OBJECTS = 40
 """Maximum number of objects that a search for a buffered text visits."""
 
 STATUS_NAMES = ("status_code", "_status_code", "status")
-STATUS_QUESTIONS = ("ok", "is_success", "is_error", "raise_for_status", "status_int")
+STATUS_CHECKS = ("ok", "is_success", "is_error", "raise_for_status", "status_int")
 BODY_NAMES = ("_content", "_container", "_body", "_app_iter", "response", "content", "body", "text")
 
 EXIT_NAMES = ("exit_code", "returncode")
@@ -47,12 +47,12 @@ BUFFERS: tuple[type, ...] = (
     type(iter([])),
     type(iter(())),
 )
-"""Types that a buffered text may be inside of; looking into them runs nothing."""
+"""Types that may hold a buffered text; looking into them runs no user code."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer of a server or a program. `text` is None if it is not known."""
+    """The response of a server or the result of a program; `text` is None if it is unknown."""
 
     speaker: str
     title: str
@@ -73,7 +73,7 @@ class Reply:
 
 
 def response_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield what the response or the program said that the failing line is about."""
+    """Yield what the response or program on the failing line says."""
     for reply in replies(site):
         if reply.is_error or _asks_for_status(site):
             yield from reply.describe()
@@ -81,9 +81,9 @@ def response_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def replies(site: RaiseSite) -> Iterator[Reply]:
-    """Yield the responses and results on the failing line, or those that its values are from."""
-    answers = list(_replies_of(values_on_line(site)))
-    yield from answers or _replies_of(_sources(site))
+    """Yield the responses and results on the failing line, or those that its values come from."""
+    on_line = list(_replies_of(values_on_line(site)))
+    yield from on_line or _replies_of(_sources(site))
 
 
 def _sources(site: RaiseSite) -> Iterator[object]:
@@ -107,7 +107,7 @@ def _replies_of(values: Iterable[object]) -> Iterator[Reply]:
 
 def _asks_for_status(site: RaiseSite) -> bool:
     attributes_read = site.nodes(ast.Attribute)
-    return any(node.attr in (*STATUS_NAMES, *STATUS_QUESTIONS) for node in attributes_read)
+    return any(node.attr in (*STATUS_NAMES, *STATUS_CHECKS) for node in attributes_read)
 
 
 def values_on_line(site: RaiseSite) -> Iterator[object]:
@@ -127,7 +127,7 @@ def _is_failed_reply(value: object) -> bool:
 
 
 def _number(value: object, names: Iterable[str]) -> int:
-    """Return the first attribute that is a number, without running code; -1 if there is none."""
+    """Return the first attribute that is an integer, without running user code; -1 if none is."""
     if type(value).__module__ == "builtins" or is_instance(value, type, types.ModuleType):
         return -1
     for name in names:
@@ -156,7 +156,7 @@ def reply_of(value: object) -> Reply | None:
 
 
 def _text(value: object, names: Iterable[str]) -> str | None:
-    """Return the first text that one of the attributes holds; None if there is none."""
+    """Return the first text in one of the attributes; None if there is none."""
     for name in names:
         part = attributes(value).get(name, UNKNOWN)
         text = _first_text(part)
@@ -169,7 +169,7 @@ def _text(value: object, names: Iterable[str]) -> str | None:
 
 
 def _first_text(value: Any) -> str | bytes | None:
-    """Return the first text inside of a value that buffers one."""
+    """Return the first text inside a value that buffers one; None if there is none."""
     if type(value) is list and not value:
         return b""
     waiting = [value]
@@ -219,6 +219,6 @@ def _error(value: object) -> BaseException | None:
     """Return the exception that a test client or a runner stored beside its result."""
     stored = attributes(value).get("exc_info")
     if type(stored) is tuple and len(stored) == 3 and is_instance(stored[1], BaseException):
-        # A program that ends as it should raises SystemExit.
+        # Command-line programs end with SystemExit.
         return None if is_instance(stored[1], SystemExit) else stored[1]
     return None

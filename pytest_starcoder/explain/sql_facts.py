@@ -1,4 +1,4 @@
-"""Facts on errors of databases: the statement and its parameters."""
+"""Describes database errors: the statement and its parameters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pytest_starcoder.text.reprs import short_repr
 DRIVERS = ("sqlite3", "psycopg", "psycopg2", "pymysql", "MySQLdb", "asyncpg", "duckdb", "oracledb")
 """Packages whose exceptions come from a database."""
 
-METHODS = ("execute", "executemany", "executescript")
+EXECUTE_METHODS = ("execute", "executemany", "executescript")
 
 MAX_STATEMENT = 120
 """Maximum length of a statement in a sentence."""
 
 
 def sql_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the statement that a database refused."""
+    """Yield the statement that a database rejected."""
     members = attributes(site.exc)
     statement = plain(members.get("statement"))
     # SQLAlchemy keeps both in the error.
@@ -31,7 +31,7 @@ def sql_facts(site: RaiseSite) -> Iterator[str]:
     if type(site.exc).__module__.partition(".")[0] not in DRIVERS:
         return
     for call in site.nodes(ast.Call):
-        if getattr(call.func, "attr", "") not in METHODS or not call.args:
+        if getattr(call.func, "attr", "") not in EXECUTE_METHODS or not call.args:
             continue
         statement = site.value(call.args[0])
         parameters = site.value(call.args[1]) if len(call.args) > 1 else ()

@@ -1,4 +1,4 @@
-"""Says where a test was when it was stopped, by Ctrl-C or a timeout: in which loop, with what."""
+"""Describes where Ctrl-C or a timeout stopped a test: in which loop, with which values."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import safe_str, short_repr
 
 MAX_LOOPS = 2
-"""Maximum number of loops, the innermost first."""
+"""Maximum number of loops that are described, the innermost first."""
 
 MAX_VALUES = 4
-"""Maximum number of variables of one loop."""
+"""Maximum number of variables that are shown for one loop."""
 
 MAX_VALUE = 60
-"""Maximum characters of a value."""
+"""Maximum number of characters of a value."""
 
 Loop = ast.For | ast.AsyncFor | ast.While
 
 
 def was_stopped(exc: BaseException) -> bool:
-    """Return whether a test did not fail by itself; pytest-timeout calls `pytest.fail`."""
+    """Return whether Ctrl-C or pytest-timeout, which calls `pytest.fail`, ended a test."""
     if isinstance(exc, KeyboardInterrupt):
         return True
     return type(exc).__name__ == "Failed" and safe_str(exc).startswith("Timeout ")
@@ -34,7 +34,10 @@ def was_stopped(exc: BaseException) -> bool:
 def describe_loops(
     places: Sequence[tuple[FrameType, int]], path_of: Callable[[str], str]
 ) -> Iterator[str]:
-    """Yield sentences on the loops around `places`: frames and their lines, the innermost last."""
+    """Yield sentences on the loops around `places`, the innermost one first.
+
+    `places` are frames with their lines, the innermost frame last.
+    """
     yield from islice(_sentences(places, path_of), MAX_LOOPS)
 
 
@@ -43,23 +46,25 @@ def _sentences(
 ) -> Iterator[str]:
     for frame, line in reversed(places):
         code = frame.f_code
-        for loop in islice(_loops_around(code, line), 1):
-            head = one_line(_head(loop), 80)
-            sentence = f"stopped in the loop `{head}` ({path_of(code.co_filename)}:{loop.lineno})"
-            values = list(islice(_values(loop, frame.f_locals), MAX_VALUES))
-            if values:
-                sentence += f" with {', '.join(values)}"
-            yield sentence
+        loop = _innermost_loop(code, line)
+        if loop is None:
+            continue
+        head = one_line(_head(loop), 80)
+        sentence = f"stopped in the loop `{head}` ({path_of(code.co_filename)}:{loop.lineno})"
+        values = list(islice(_values(loop, frame.f_locals), MAX_VALUES))
+        if values:
+            sentence += f" with {', '.join(values)}"
+        yield sentence
 
 
-def _loops_around(code: CodeType, line: int) -> Iterator[Loop]:
-    """Yield the loops of a function around a line, the innermost first."""
+def _innermost_loop(code: CodeType, line: int) -> Loop | None:
+    """Return the innermost loop of a function around a line; None if there is none."""
     function = function_of(code)
     loops: list[Loop] = []
     for node in ast.walk(function) if function is not None else ():
         if isinstance(node, Loop) and node.lineno <= line <= (node.end_lineno or 0):
             loops.append(node)
-    yield from sorted(loops, key=lambda loop: -loop.lineno)
+    return max(loops, key=lambda loop: loop.lineno, default=None)
 
 
 def _head(loop: Loop) -> str:
@@ -69,7 +74,7 @@ def _head(loop: Loop) -> str:
 
 
 def _values(loop: Loop, variables: dict[str, Any]) -> Iterator[str]:
-    """Yield the values of the variables in the head of a loop, then of those that it sets."""
+    """Yield the values of the variables in the head of a loop, then of those that its body sets."""
     names: dict[str, None] = {}
     head = [loop.test] if isinstance(loop, ast.While) else [loop.target, loop.iter]
     for part in head:

@@ -1,7 +1,7 @@
 """Ranks the statements that a failing test ran by how likely they are to be at fault.
 
 The score is a weighted sum of the evidence that `line_features` measures. The weights were fitted
-to the real bugs of benchmarks/real_lines.py; what cannot be measured there has a weight by hand.
+to the real bugs of benchmarks/real_lines.py, except those that cannot be measured there.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ WEIGHTS = Features(
 )
 """How much each kind of evidence counts.
 
-Those of `raised`, `returns_none`, `test_file`, `changed` and `shared` were chosen: the bugs have
-no history, none of their faults is in a test, and few raise an exception in faulty code.
+Those of `raised`, `returns_none`, `test_file`, `changed` and `shared` were set by hand: the bugs
+have no history, none of their faults is in a test, and few raise an exception in faulty code.
 """
 
 
@@ -94,7 +94,7 @@ def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
 class Ranking:
     """Statements, the most suspicious first, with the probability that each is at fault.
 
-    `lines` are their lines in that order, `statements` map to probabilities that add up to 1.
+    `lines` are their lines in that order; the probabilities in `statements` add up to 1.
     """
 
     lines: tuple[Line, ...] = ()
@@ -108,9 +108,9 @@ def rank_lines(
     test_files: Collection[str],
     is_test: Callable[[Line], bool],
 ) -> Ranking:
-    """Return the statements that ran by suspicion, without those of tests.
+    """Return the statements that ran, the most suspicious first, without those of tests.
 
-    Of equals, those of functions that were entered later come first, then those further up.
+    Ties go to functions that were entered later, then to the first path and line.
     """
     features = measure_features(failure, execution, sources, test_files, is_test)
     scores = {statement: weigh(each) for statement, each in features.items()}
@@ -132,7 +132,7 @@ def rank_lines(
 def _entered(
     execution: Execution, sources: SourceFiles
 ) -> dict[tuple[str, NamedFunction | None], int]:
-    """Return the place of each function in the order in which the first test entered them."""
+    """Return the position of each function in the order in which the first test entered them."""
     places = {}
     for outcome in execution.failing[:1]:
         for place, (path, line) in enumerate(outcome.entered):

@@ -1,6 +1,6 @@
 """Describes how two arrays, series or frames differ: shape, labels, types and one cell.
 
-Only shapes, types and items of the classes of NumPy and pandas themselves are looked into.
+Only objects whose class belongs to NumPy or pandas are read.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _cell_name(frame: Any, row: int, column: Any) -> str:
 
 
 def _label(table: Any, row: int) -> str:
-    """Return the label of a row, which takes too long to make for each of many."""
+    """Return the label of a row; too slow to be called for every row."""
     return short_repr(table.index[row])
 
 
@@ -145,10 +145,10 @@ def _compare_labels(pair: Pair, title: str, actual: Any, expected: Any) -> Itera
 
 
 def _compare_dtypes(pair: Pair, title: str, actual: Any, expected: Any) -> Iterator[str]:
-    # Two categories may have one name.
+    # Different categories may print alike.
     if str(actual.dtype) != str(expected.dtype):
         start = "" if title == pair.name else pair.at
-        yield f"{start}{title} has the type {actual.dtype}, not {expected.dtype}"
+        yield f"{start}{title} has the dtype {actual.dtype}, not {expected.dtype}"
 
 
 def _items(table: Any) -> list[Any]:
@@ -166,7 +166,7 @@ def _items(table: Any) -> list[Any]:
 def _describe_cells(
     pair: Pair, cells: Iterator[Cell], size: int, name: Callable[[Any], str]
 ) -> Iterator[str]:
-    """Yield the cell that differs most, and how many differ; `name` returns its name."""
+    """Yield the cell that differs most, and how many differ; `name` names the cell at a place."""
     number, nans = 0, 0
     worst: Cell | None = None
     greatest = -1.0

@@ -1,4 +1,4 @@
-"""Reads failed assertions of unittest from its frames: the real values, and the code for them."""
+"""Reads the values and the code of failed unittest assertions from the traceback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TRUTHS = {"assertTrue": "true", "assertFalse": "false"}
 
 
 class UnittestAssertion(NamedTuple):
-    """A failed assertion, with the actual value first where it is known which one that is.
+    """A failed assertion; the actual value comes first if it is known which one that is.
 
     `site` is where the test called it; `arguments` are the expressions there, empty if unknown.
     """
@@ -51,7 +51,7 @@ class UnittestAssertion(NamedTuple):
 
 
 def unittest_assertion(exc: BaseException) -> UnittestAssertion | None:
-    """Return the assertion that raised an exception; None if it was none of unittest's."""
+    """Return the unittest assertion that raised an exception; None if there is none."""
     caller = None
     entry = exc.__traceback__
     # unittest's own frames are on the traceback, with the values as arguments.
@@ -127,7 +127,7 @@ def unittest_facts(assertion: UnittestAssertion) -> Iterator[str]:
 
 
 def describe_unittest(assertion: UnittestAssertion) -> str:
-    """Return one sentence on the actual and the expected value; empty if it is not understood.
+    """Return one sentence on the actual and the expected value; empty if they are unknown.
 
     unittest itself shortens long values in the middle: 'Item([15 chars]tity=-1'.
     """

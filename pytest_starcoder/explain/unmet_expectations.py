@@ -1,4 +1,4 @@
-"""Describes code that did not raise or warn as `pytest.raises` and its like expect."""
+"""Describes code that did not raise or warn, although `pytest.raises` or the like expects it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import safe_str, short_repr
 
 UNMET = re.compile(r"DID NOT RAISE|DID NOT WARN|.* not (?:raised|triggered)(?: by .*)?$")
-"""The start of the message of pytest or unittest."""
+"""How messages of pytest and unittest begin."""
 
 EMITTED = re.compile(r"Emitted warnings: \[(.+)\]\.?$")
 
-VERBS = {
+BEHAVIOURS = {
     "raises": "raised nothing",
     "assertRaises": "raised nothing",
     "assertRaisesRegex": "raised nothing",
@@ -29,22 +29,22 @@ VERBS = {
     "assertWarns": "gave no such warning",
     "assertWarnsRegex": "gave no such warning",
 }
-"""What the code did instead, by the name of the function that expects something."""
+"""What the code did instead, by the name of the context manager."""
 
 MAX_CODE = 120
 """Maximum length of the code that is quoted."""
 
 
 @dataclass(frozen=True)
-class Unmet:
+class UnmetExpectation:
     """An expectation that was not met.
 
-    `expected` is its text, `verb` what happened instead. `code` are the statements that ran,
-    up to `last_line`.
+    `expected` is its source, `behaviour` what the code did instead, `code` the statements that
+    ran, up to `last_line`.
     """
 
     expected: str
-    verb: str
+    behaviour: str
     code: tuple[ast.AST, ...]
     last_line: int
 
@@ -52,22 +52,22 @@ class Unmet:
         text = "; ".join(ast.unparse(node) for node in self.code)
         if any(hasattr(node, "body") for node in self.code):
             text = "the block"
-        return f"{one_line(text, MAX_CODE)} {self.verb}, the test expects {self.expected}"
+        return f"{one_line(text, MAX_CODE)} {self.behaviour}, the test expects {self.expected}"
 
 
-def unmet_expectation(site: RaiseSite) -> Unmet | None:
+def unmet_expectation(site: RaiseSite) -> UnmetExpectation | None:
     """Return the expectation at a site that was not met; None for any other failure."""
     if not _is_unmet(site.exc):
         return None
     for call in site.nodes(ast.Call):
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-        if name not in VERBS:
+        if name not in BEHAVIOURS:
             continue
         code = _code_of(site.statement, call)
         if code:
             expected = text_of(call.args[0]) if call.args else "one"
             last_line = getattr(site.statement, "end_lineno", None) or 0
-            return Unmet(expected, VERBS[name], code, last_line)
+            return UnmetExpectation(expected, BEHAVIOURS[name], code, last_line)
     return None
 
 
@@ -88,7 +88,7 @@ def _code_of(statement: ast.AST | None, call: ast.Call) -> tuple[ast.AST, ...]:
 
 
 def expectation_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield what the code did that should have raised."""
+    """Yield facts on the code that should have raised."""
     unmet = unmet_expectation(site)
     if unmet is None:
         return
@@ -107,7 +107,7 @@ def expectation_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def names_in_block(site: RaiseSite) -> Iterator[ast.expr]:
-    """Yield the names that code which should have raised reads."""
+    """Yield the names read by the code that should have raised."""
     unmet = unmet_expectation(site)
     for root in unmet.code if unmet else ():
         for node in ast.walk(root):
@@ -116,14 +116,14 @@ def names_in_block(site: RaiseSite) -> Iterator[ast.expr]:
 
 
 def _emitted(site: RaiseSite) -> Iterator[str]:
-    """Yield the warnings that came instead of the expected one."""
+    """Yield a sentence on the warnings that were emitted instead of the expected one."""
     match = EMITTED.search(site.message)
     if match:
-        yield f"the warnings were {match[1]}"
+        yield f"the emitted warnings were {match[1]}"
 
 
 def _is_statement(root: ast.AST, node: ast.Call) -> bool:
-    """Return whether nothing uses what a call returns."""
+    """Return whether the result of a call is discarded."""
     return root is node or (isinstance(root, ast.Expr) and root.value is node)
 
 
@@ -134,13 +134,13 @@ def _lazy_facts(site: RaiseSite, call: ast.Call, *, is_statement: bool) -> Itera
         return
     name = text_of(call.func)
     if function.__code__.co_flags & inspect.CO_COROUTINE:
-        yield f"{name} is async, and its call is not awaited: nothing of it ran"
+        yield f"{name} is async, but the call is not awaited, so its body never ran"
     elif function.__code__.co_flags & inspect.CO_GENERATOR:
-        yield f"{name} is a generator function: nothing of it runs until it is iterated over"
+        yield f"{name} is a generator function: its body runs only when it is iterated over"
 
 
 def block_of(frame: Frame) -> str:
-    """Return the text of the block that the executed line of a frame begins; empty if none."""
+    """Return the source of the block that the executed line of a frame opens; empty if none."""
     if not frame.statement.startswith(("with ", "async with ")):
         return ""
     lines = frame.source.splitlines()[frame.line - frame.first_line :]

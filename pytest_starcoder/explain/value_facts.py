@@ -48,11 +48,11 @@ MIN_RECURSION = 10
 
 TABLE_PACKAGES = ("numpy", "pandas")
 
-TABLE_QUESTIONS = ("array_equal", "array_equiv", "allclose")
+TABLE_PREDICATES = ("array_equal", "array_equiv", "allclose")
 """Functions of NumPy that return whether two arrays are equal."""
 
 EXPECTATION = re.compile(r"(?i)expected|wanted|desired")
-"""Names of the value that a test expects."""
+"""What names of expected values contain."""
 
 
 def type_facts(site: RaiseSite) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _is_mentioned(site: RaiseSite, node: ast.expr) -> bool:
     value = site.value(node)
     if isinstance(node, ast.Constant) or value is UNKNOWN:
         return False
-    # A message may contain the word 'function'; one that is called here is not at fault.
+    # A message may contain the word 'function', but the function called here is not at fault.
     is_callable = is_instance(value, type, *FUNCTION_TYPES)
     if is_callable and any(node is call.func for call in site.nodes(ast.Call)):
         return False
@@ -306,7 +306,7 @@ def iteration_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def warning_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield why a warning was raised as an exception."""
+    """Yield a sentence on why a warning was raised as an exception."""
     if not is_instance(site.exc, Warning):
         return
     *_, last = site.entries()
@@ -328,8 +328,8 @@ def assertion_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _table_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield how two tables differ that an assertion of NumPy or pandas, or a question compares."""
-    tables = _asserted_tables(site) or _asked_tables(site)
+    """Yield how two tables differ that a NumPy or pandas assertion or predicate compares."""
+    tables = _asserted_tables(site) or _compared_tables(site)
     if tables:
         actual, expected = map(as_lists, tables) if len(set(map(type, tables))) > 1 else tables
         yield from differences("==", actual, expected)
@@ -360,14 +360,14 @@ def table_assertion(exc: BaseException) -> types.FrameType | None:
     return None
 
 
-def _asked_tables(site: RaiseSite) -> tuple[Any, ...]:
+def _compared_tables(site: RaiseSite) -> tuple[Any, ...]:
     """Return the two tables of a call such as `a.equals(b)` or `np.allclose(a, b)`."""
     for call in site.nodes(ast.Call):
         match call:
             case ast.Call(func=ast.Attribute(attr="equals", value=actual), args=[expected]):
                 pass
             case ast.Call(func=ast.Attribute(attr=attr), args=[actual, expected, *_]):
-                if attr not in TABLE_QUESTIONS:
+                if attr not in TABLE_PREDICATES:
                     continue
             case _:
                 continue
@@ -378,7 +378,7 @@ def _asked_tables(site: RaiseSite) -> tuple[Any, ...]:
 
 
 def _are_swapped(arguments: Sequence[ast.expr]) -> bool:
-    """Return whether the first of two arguments is named as the expected one."""
+    """Return whether only the first of two arguments has a name like `expected`."""
     return bool(arguments) and [_is_expectation(node) for node in arguments] == [True, False]
 
 

@@ -33,7 +33,7 @@ STRING = re.compile(r"(['\"])([^'\"\n]{1,40})\1")
 
 
 NAMED_KINDS = ("variable", "program", "file")
-"""Kinds of missing things that code looks up by a string."""
+"""Kinds of missing things that code looks up by name, in a string."""
 
 TypesByFunction = dict[int, dict[str, frozenset[str]]]
 """The names of types that variables had, by the first line of a function and name."""
@@ -84,7 +84,7 @@ def single_edits(
 def _drops_name(case: Case, edit: Edit) -> bool:
     """Return whether an edit removes the name of a missing variable, program or file.
 
-    Without a name in its place nothing is looked up any more, or all variables are.
+    Without a name, the code looks up nothing, or all variables.
     """
     missing = case.cause.first.missing
     if missing is None or missing.kind not in NAMED_KINDS or missing.name not in edit.before:

@@ -298,7 +298,7 @@ class _TestGroups:
 class _Attempt:
     """Tries candidates for one query, and collects those that pass.
 
-    `has_run`: some of the failing tests have finished without edits.
+    `has_run`: at least one failing test finished without edits.
     """
 
     query: Query
@@ -469,7 +469,7 @@ def _is_special(edits: Sequence[Edit]) -> bool:
 
 
 def _why_nothing_fails(attempt: _Attempt) -> str:
-    """Return why there is no failing test to try edits with."""
+    """Return why no failing test is left to try edits with."""
     if attempt.has_run:
         return "the failure does not occur in the sandbox where changes are tried"
     if attempt.deadline.is_over:

@@ -34,7 +34,7 @@ SESSION_FACTOR = 4
 """Limit for all causes together, as a multiple of the limit for one."""
 
 MIN_SECONDS = 1.0
-"""Seconds below which no search is worth starting."""
+"""Minimum number of seconds for which a search is worth starting."""
 
 MAX_MORE_FAILING = 12
 """Further failing tests of a cause to run with a change that passes."""
@@ -71,7 +71,7 @@ class FixSession:
     def find(self, case: Case) -> Fixes:
         """Search for fixes of a case, by enumeration and then by asking the model."""
         if not self._can_try(case):
-            reason = self._reason(case)
+            reason = self._reason_not_to_search(case)
             return Fixes(note=f"not searched for: {reason}") if reason else NO_FIXES
         fixes = self._search(case)
         self._best += fixes.passing[:1]
@@ -110,14 +110,14 @@ class FixSession:
 
     def _can_try(self, case: Case) -> bool:
         """Return whether the tests of a case may run with changes."""
-        if self._stopped or not case.replay.failing or self._reason(case):
+        if self._stopped or not case.replay.failing or self._reason_not_to_search(case):
             return False
         return self._unfixable.isdisjoint(case.cause.nodeids)
 
-    def _reason(self, case: Case) -> str:
-        """Return why a change would not help a case, or cannot be tried; empty if it may help."""
+    def _reason_not_to_search(self, case: Case) -> str:
+        """Return why no change is tried; empty if one may help, or if the user wants no search."""
         if self._stopped or not self._unfixable.isdisjoint(case.cause.nodeids):
-            return ""  # it is the user who does not want a search
+            return ""  # the user has switched the search off, here or for all
         if case.unsearched:
             return case.unsearched
         if case.breakage.only_test:
@@ -125,7 +125,7 @@ class FixSession:
         if case.cause.first.phase == "collect":
             return "the file could not be collected"
         if len(case.replay.order) > 1:
-            return "the test fails only after others"
+            return "the test fails only after other tests"
         return ""
 
     def _search(self, case: Case) -> Fixes:

@@ -141,7 +141,7 @@ class Client:
         self._session = Deadline.after(seconds, "session_timeout")
 
     def end_by(self, deadline: Deadline) -> None:
-        """End all further calls at `deadline`, if no other limit is reached before."""
+        """End all further calls at `deadline`, unless another limit is reached first."""
         self._end = deadline
 
     def spent(self) -> float:
@@ -175,7 +175,7 @@ class Client:
         if self._session is None:
             self._session = Deadline.after(self.settings.session_timeout, "session_timeout")
         call = Deadline.after(self.settings.timeout)
-        # Its limit is what is left of it, because other work may have used the rest.
+        # Only the time that other work has left over counts.
         end = Deadline.after(self._end.remaining(), self._end.setting)
         return min(call, self._session, end, key=lambda deadline: deadline.at)
 

@@ -21,7 +21,7 @@ MAX_ALL_CALLS = 200
 """Maximum recorded calls of one test."""
 
 MAX_RECORDED = 1000
-"""Maximum calls of one test whose values are formatted; most of them are forgotten again."""
+"""Maximum calls of one test whose values are formatted; most of these calls are dropped."""
 
 MAX_ARGUMENTS = 160
 """Maximum characters of one call's arguments."""
@@ -37,7 +37,7 @@ RETURNS = {dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name 
 
 @dataclass(eq=False)
 class TracedCall:
-    """One call, from `line` of the file `caller`; `outcome` is set when it ends.
+    """One call, made on `line` of the file `caller`; `outcome` is set when it ends.
 
     It is `late` if the last statement of the test function made it, directly or not.
     """
@@ -82,8 +82,9 @@ class TracedCall:
 class CallLog:
     """The calls of one test in the order in which they began.
 
-    It keeps the first calls of each function, and the first and last ones of the test's last
-    statement.
+    Only the first calls of each function are kept, and the first and last ones made by the last
+    statement of the test.
+
     `types` are the names of the types that variables had when recorded calls ended. Values of
     secret-looking names in those calls and their modules are added to `secrets`.
     """
@@ -126,7 +127,7 @@ class CallLog:
         call.note_return(frame, value)
 
     def begin_statement(self) -> None:
-        """Begin the calls of another statement of the test function."""
+        """Start to collect the calls of another statement of the test function."""
         for call in self._late:
             self._first_counts[id(call.code)] += 1
             if self._first_counts[id(call.code)] <= MAX_CALLS and len(self._first) < MAX_ALL_CALLS:
@@ -135,7 +136,7 @@ class CallLog:
         self._late_by_code.clear()
 
     def mark(self) -> list[TracedCall]:
-        """Return the calls of the current statement up to now, for `forget_others`."""
+        """Return the calls of the current statement so far, for `forget_others`."""
         return list(self._late)
 
     def forget_others(self, calls: list[TracedCall]) -> None:
@@ -143,7 +144,7 @@ class CallLog:
         self._late = calls
 
     def calls(self, *, mark_late: bool = True) -> list[TracedCall]:
-        """Return the calls that are kept; with `mark_late`, the last statement has failed."""
+        """Return the calls that were kept; pass `mark_late` if the last statement has failed."""
         late = self._late[-MAX_ALL_CALLS:]
         is_complete = self._recorded <= MAX_RECORDED  # else its last calls are missing
         for call in late:
@@ -152,7 +153,7 @@ class CallLog:
         return [*first, *late]
 
     def _collect_secrets(self, variables: Mapping[str, Any]) -> None:
-        with contextlib.suppress(Exception):  # the test's own mapping may raise anything
+        with contextlib.suppress(Exception):  # a mapping of the test may raise anything
             self.secrets.update(secret_values(variables))
 
 

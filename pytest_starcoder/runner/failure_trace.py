@@ -25,18 +25,18 @@ FORMATTERS: Mapping[str, frozenset[str]] = {
     "unittest/util.py": frozenset({"safe_repr", "_common_shorten_repr"}),
     "unittest/mock.py": frozenset({"_format_mock_call_signature", "_error_message"}),
 }
-"""Functions that describe failed assertions: what they call has not led to the failure."""
+"""Functions that describe failed assertions: what they call did not cause the failure."""
 
 HANDLING = {dis.opmap[name] for name in ("PUSH_EXC_INFO", "CLEANUP_THROW") if name in dis.opmap}
-"""Instructions with which a handler begins."""
+"""Instructions that begin an exception handler."""
 
 
 @dataclass
 class Executed:
-    """The code that a test executed, without what ran only because it had failed.
+    """The code that a test executed, without code that ran only because it had failed.
 
-    `late` are the lines of the failing statement of the test function, `unchecked` all but those
-    of the statements whose results a check before it had passed. Both are empty where the
+    `late` are the lines run by the failing statement of the test function, `unchecked` all but the
+    lines run by statements whose results had passed an earlier check. Both are empty if the
     exception was not raised by the test function. `entered` are functions in the order in which
     they were last entered.
     """
@@ -48,10 +48,10 @@ class Executed:
 
 
 class FailureTracer(Tracer):
-    """Traces the test function with the code `test`.
+    """Traces the test function whose code is `test`.
 
-    `lines` are those of the current statement of the test function, or those since an exception
-    was raised that may be the one that fails the test.
+    `lines` are those run by the current statement of the test function, or those run since an
+    exception that may be the one that fails the test.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class FailureTracer(Tracer):
         return self._before_exception if self._exception else self.lines
 
     def executed(self, exception: BaseException | None) -> Executed:
-        """Return what ran until `exception` was raised, if it has failed the test."""
+        """Return what ran, only up to `exception` if that failed the test."""
         is_raised = exception is not None and id(exception) == self._exception
         if is_raised:
             self._exception = 0
@@ -132,7 +132,7 @@ class FailureTracer(Tracer):
         code = frame.f_code
         if not self._is_traced_code(code):
             return self._trace_formatter(frame)
-        if code is self._test and self._has_left:  # it is called once more
+        if code is self._test and self._has_left:  # the test is called again
             self._has_left = False
             self._settle()
         if self._is_resumed(frame):
@@ -142,7 +142,7 @@ class FailureTracer(Tracer):
         return self.trace_line if call is None else _RecordedCall(self, call).trace
 
     def _is_resumed(self, frame: FrameType) -> bool:
-        """Return whether this is no new call: a generator or coroutine goes on."""
+        """Return whether a generator or coroutine continues, so that this is no new call."""
         owner = getattr(frame.f_trace, "__self__", None)
         return owner is self or (isinstance(owner, _RecordedCall) and owner.tracer is self)
 
@@ -222,7 +222,7 @@ class FailureTracer(Tracer):
         return frame.f_code.co_code[frame.f_lasti] in HANDLING
 
     def _settle(self) -> None:
-        """Count what ran since the exception: it was handled."""
+        """Count what ran since the exception, because it was handled."""
         if not self._exception:
             return
         self._exception = 0

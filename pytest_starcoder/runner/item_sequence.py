@@ -1,4 +1,4 @@
-"""Runs the tests of a re-run one after the other, and some of them twice."""
+"""Runs the tests of a rerun one after the other, and some of them twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_starcoder.source.project import Project
 
 
 class ItemSequence:
-    """Runs items of a session as pytest would, with the fixtures that they share."""
+    """Runs the items of a session as pytest does, sharing fixtures between them."""
 
     def __init__(self, session: pytest.Session, project: Project) -> None:
         self._session = session
@@ -32,19 +32,8 @@ class ItemSequence:
 
         `outcomes` of those tests are added by the caller, whose hooks see every run.
         """
-        items = self._session.items
-        twice = [item for item in items if item.nodeid in tracing.twice]
-        seconds = 0.0
-        for item, following in zip(items, [*items[1:], *twice[:1], None], strict=False):
-            is_twice = item.nodeid in tracing.twice
-            if not is_twice and _is_late(tracing.until, seconds):
-                continue
-            started = time.time()
-            if tracing.twice and not is_twice:
-                self._clear_caches()
-            self._run(item, following)
-            if is_twice:
-                seconds += time.time() - started
+        twice = [item for item in self._session.items if item.nodeid in tracing.twice]
+        self._run_all(tracing, twice)
         failed = []
         for item in twice:
             outcome = outcomes.get(item.nodeid)
@@ -58,6 +47,21 @@ class ItemSequence:
             self._run(item, following)
         self._tear_down(None)
 
+    def _run_all(self, tracing: Tracing, twice: list[pytest.Item]) -> None:
+        """Run all items once; skip neighbours if there would be no time to run `twice` again."""
+        items = self._session.items
+        seconds = 0.0
+        for item, following in zip(items, [*items[1:], *twice[:1], None], strict=False):
+            is_twice = item.nodeid in tracing.twice
+            if not is_twice and _is_late(tracing.until, seconds):
+                continue
+            started = time.time()
+            if tracing.twice and not is_twice:
+                self._clear_caches()
+            self._run(item, following)
+            if is_twice:
+                seconds += time.time() - started
+
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
         self._tear_down(item)
         is_method = getattr(item, "cls", None) is not None
@@ -68,14 +72,14 @@ class ItemSequence:
             raise self._session.Interrupted(self._session.shouldstop)
 
     def _clear_caches(self) -> None:
-        """Let functions compute their results again, or no test but the first executes them."""
+        """Empty function caches; otherwise, only the first test would execute these functions."""
         if self._caches is None:
             self._caches = project_caches(self._project, of_arguments=True)
         for cache in self._caches:
             cache.cache_clear()
 
     def _tear_down(self, following: pytest.Item | None) -> None:
-        """Tear down what the test to run next does not share, if another one was expected."""
+        """Tear down what `following` does not share, if another test was expected to be next."""
         if self._following is not None and self._following is not following:
             state: Any = self._session._setupstate
             with contextlib.suppress(Exception):
@@ -84,5 +88,5 @@ class ItemSequence:
 
 
 def _is_late(until: float, seconds: float = 0.0) -> bool:
-    """Return whether something that takes `seconds` can no longer end by `until`, if not 0."""
+    """Return whether it is too late for work of `seconds` to end by `until`; 0 is no limit."""
     return 0 < until < time.time() + seconds

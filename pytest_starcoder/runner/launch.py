@@ -42,7 +42,7 @@ class Launch:
 
     @property
     def plain_assertions(self) -> list[str]:
-        """Options that leave assertions as they are; none if that is what pytest does anyway."""
+        """Options that switch assertion rewriting off; empty if the run does that anyway."""
         text = " ".join(self.arguments)
         return [] if re.search(r"(^| )-p ?no:assertion( |$)", text) else ["--assert=plain"]
 

@@ -25,7 +25,7 @@ class Call:
 
     `outcome` is "returned 3.0", "yielded 1, 2" or "raised ValueError"; `line` is that of the
     `def`, 1-based. `caller` is the path and line that called it, if that is in the project.
-    `late` calls were made during the failing statement of the test function.
+    A `late` call was made during the failing statement of the test function.
     """
 
     path: str
@@ -80,7 +80,7 @@ class Outcome:
 
     A test that could not be collected again is MISSING, and `message` gives the reason.
 
-    `lines` are without those that ran only because the test had failed. Of a failing test,
+    `lines` exclude those that ran only because the test had failed. Of a failing test,
     `late_lines` are those that ran during the failing statement of the test function, and
     `unchecked_lines` all but those of earlier statements whose results a check has passed:
     `assert double(2) == 4`, or `x = double(2)` and `assert x == 4` unless x is used again.

@@ -150,7 +150,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
-        # What tears down a failed test has not made it fail.
+        # Code that tears down a failed test did not cause the failure.
         has_failed = any(report.failed for report in self._reports.get(item.nodeid, ()))
         is_traced = item.nodeid in self._job.tracing.lines and not has_failed
         environment: Any = os.environ  # a test may replace it
@@ -259,7 +259,7 @@ class Recorder:
         )
 
     def _fixture_lines(self, item: pytest.Item) -> Iterator[LineSets]:
-        """Yield the lines of the fixtures of a test, which another test may have set up."""
+        """Yield the lines of the fixtures of a test, even if another test set them up."""
         if item.nodeid not in self._job.tracing.lines:
             return
         # Only Python tests have fixtures.
@@ -301,7 +301,7 @@ class Recorder:
 
 
 def _test_code(item: pytest.Item) -> CodeType | None:
-    """Return the code of the function that is the test, without its decorators."""
+    """Return the code of the test function inside its decorators."""
     function = getattr(item, "obj", None)
     with contextlib.suppress(Exception):
         function = inspect.unwrap(function)  # type: ignore[arg-type]

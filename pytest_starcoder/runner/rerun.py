@@ -128,7 +128,7 @@ def _make_sandbox(launch: Launch, folder: Path, level: Level | None) -> Sandbox 
 
 def _start(launch: Launch, job: RerunJob) -> ChildProcess:
     options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
-    # Rendering the traceback of a failure takes longer than many a test.
+    # Rendering the traceback of a failure takes longer than most tests.
     options.append("--tb=no")
     if job.files:
         # To rewrite its assertions, pytest would read the unedited file itself.

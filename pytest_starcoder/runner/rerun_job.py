@@ -18,9 +18,9 @@ class Tracing:
     them. Those in `calls` report their calls as well, and must be among `lines`.
 
     Those in `twice` run once more at the end if they fail. If they fail in the same way, that
-    second trace counts: what runs only the first time, such as imports inside functions, has
-    not made them fail. So that there is time for this until `until` (`time.time()`, or 0 for
-    no limit), other tests may be left out.
+    second trace counts: what runs only the first time, such as imports inside functions, did
+    not make them fail. To leave time for this until `until` (`time.time()`, or 0 for no limit),
+    other tests may be skipped.
     """
 
     lines: frozenset[str] = frozenset()

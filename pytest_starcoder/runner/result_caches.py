@@ -1,4 +1,4 @@
-"""Finds the caches of functions, which hide what a later call would execute."""
+"""Finds function caches, which keep later calls from executing code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pytest_starcoder.source.project import Project
 def project_caches(project: Project, *, of_arguments: bool = False) -> list[Any]:
     """Return all `functools.cache` objects of the project's functions.
 
-    With `of_arguments`, only those of functions with arguments: the others hold
-    objects of which there is to be one, such as settings or a connection.
+    With `of_arguments`, only those of functions with arguments: the others hold objects
+    that should exist only once, such as settings or a connection.
     """
     caches = []
     for candidate in gc.get_objects():

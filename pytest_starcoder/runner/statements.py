@@ -1,4 +1,4 @@
-"""The statements of a test function: which of them check, and what a failing one uses."""
+"""Reads which statements of a test function check values, and which ones set what others use."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from types import CodeType
 from pytest_starcoder.source.functions import Function, function_of
 from pytest_starcoder.source.lines import long_statements
 
-EXPECTING = ("raises", "warns", "deprecated_call", "assertRaises", "assertWarns", "assertLogs")
+EXPECTATIONS = ("raises", "warns", "deprecated_call", "assertRaises", "assertWarns", "assertLogs")
 """Context managers that check what their body does."""
 
-BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+BODY_FIELDS = ("body", "orelse", "finalbody", "handlers", "cases")
 """Fields of a compound statement that hold other statements."""
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One statement, or the head of a compound one, with the variables that it reads and sets.
+class StatementEffects:
+    """The variables that one statement, or the head of a compound one, reads and sets.
 
-    A check, such as an assertion, only looks at values.
+    `is_check`: it only looks at values, such as an assertion.
     """
 
     is_check: bool
@@ -30,7 +30,7 @@ class Statement:
 
     @property
     def replaces(self) -> bool:
-        """True if what it sets does not depend on its earlier executions, as in a loop."""
+        """Whether its results replace those of earlier executions, as in a loop."""
         return bool(self.sets) and not self.sets & self.reads
 
 
@@ -38,11 +38,11 @@ class Statement:
 class Statements:
     """The statements of a function by their first lines.
 
-    `firsts` is the first line of the statement on a line, if it is another one. `bodies` are
-    the lines of the bodies of `with` statements: Python returns to their heads at the end.
+    `firsts` maps the other lines of a statement to its first one. `bodies` are
+    the lines in `with` statements, at whose end Python returns to the head.
     """
 
-    by_first: Mapping[int, Statement] = field(default_factory=dict)
+    by_first: Mapping[int, StatementEffects] = field(default_factory=dict)
     firsts: Mapping[int, int] = field(default_factory=dict)
     bodies: Mapping[int, range] = field(default_factory=dict)
 
@@ -52,13 +52,13 @@ class Statements:
         function = function_of(code)
         if not isinstance(function, Function):
             return cls()
-        by_first: dict[int, Statement] = {}
+        by_first: dict[int, StatementEffects] = {}
         firsts: dict[int, int] = {}
         bodies: dict[int, range] = {}
         for line, lines in long_statements(_own_statements(function)).items():
             firsts[line] = lines.start
         for node in _own_statements(function):
-            by_first[node.lineno] = _statement(node)
+            by_first[node.lineno] = _effects_of(node)
             if isinstance(node, ast.With | ast.AsyncWith):
                 bodies[node.lineno] = range(node.body[0].lineno, (node.end_lineno or 0) + 1)
         for node in _own_statements(function):
@@ -76,17 +76,17 @@ class Statements:
         return self.bodies.get(first, range(0))
 
     def is_passed(self, first: int, failing: int) -> bool:
-        """Return whether earlier executions of a statement cannot matter, as those in a loop.
+        """Return whether earlier executions of a statement, as in a loop, cannot matter.
 
-        Those of the failing statement have passed, and others may have been replaced.
+        Those of the failing statement have passed, and results of others may be replaced.
         """
         statement = self.by_first.get(first)
         return first == failing or (statement is not None and statement.replaces)
 
     def checked_before(self, failing: int, executed: Collection[int]) -> set[int]:
-        """Return the executed statements whose results passed a check and are not used again.
+        """Return the statements whose results passed a check and are not used by `failing`.
 
-        `failing` is the statement that fails. Statements are given by their first lines.
+        Statements, also `failing`, are given by their first lines.
         """
         used = self._used_by(failing, executed)
         checks = []
@@ -107,7 +107,7 @@ class Statements:
         return passed
 
     def _used_by(self, failing: int, executed: Collection[int]) -> set[str]:
-        """Return the variables from which the values of a statement were computed."""
+        """Return the variables that a statement uses, directly or not."""
         statement = self.by_first.get(failing)
         used = set(statement.reads) if statement is not None else set()
         size = -1
@@ -121,8 +121,8 @@ class Statements:
 
 
 def _own_statements(node: ast.AST) -> Iterator[ast.stmt]:
-    """Yield the statements of a function, without those of the functions inside it."""
-    for name in BODIES:
+    """Yield the statements of a function, without those of nested functions."""
+    for name in BODY_FIELDS:
         for child in getattr(node, name, ()):
             if isinstance(child, ast.stmt):
                 yield child
@@ -130,7 +130,7 @@ def _own_statements(node: ast.AST) -> Iterator[ast.stmt]:
                 yield from _own_statements(child)
 
 
-def _statement(node: ast.stmt) -> Statement:
+def _effects_of(node: ast.stmt) -> StatementEffects:
     reads: set[str] = set()
     sets: set[str] = set()
     for part in _head_nodes(node):
@@ -144,7 +144,7 @@ def _statement(node: ast.stmt) -> Statement:
     if isinstance(node, ast.AugAssign):
         reads |= sets
     ignored = {"self", ""}
-    return Statement(_is_check(node), frozenset(reads - ignored), frozenset(sets - ignored))
+    return StatementEffects(_is_check(node), frozenset(reads - ignored), frozenset(sets - ignored))
 
 
 def _base_name(node: ast.AST) -> str:
@@ -155,12 +155,12 @@ def _base_name(node: ast.AST) -> str:
 
 
 def _head_nodes(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield the nodes of a statement, of a compound one only those of its head."""
+    """Yield the nodes of a statement; of a compound one, only those of its head."""
     if _expects(node) or isinstance(node, Function | ast.ClassDef):
         yield from ast.walk(node)
         return
     for name, value in ast.iter_fields(node):
-        if name in BODIES:
+        if name in BODY_FIELDS:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
@@ -180,7 +180,7 @@ def _expects(node: ast.stmt) -> bool:
     if not isinstance(node, ast.With | ast.AsyncWith):
         return False
     calls = [item.context_expr for item in node.items]
-    return any(_called_name(call).startswith(EXPECTING) for call in calls)
+    return any(_called_name(call).startswith(EXPECTATIONS) for call in calls)
 
 
 def _called_name(node: ast.expr) -> str:

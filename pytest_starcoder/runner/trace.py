@@ -29,7 +29,7 @@ ROOT_VARIABLE = "STARCODER_TRACED_ROOT"
 FOLDER_VARIABLE = "STARCODER_TRACED_FOLDER"
 
 LineSets = dict[str, set[int]]
-"""Executed lines by the names of files."""
+"""Executed lines by file name."""
 
 LocalTrace = Callable[[FrameType, str, Any], Any]
 TraceFunction = Callable[..., Any]
@@ -66,7 +66,7 @@ class Tracer:
         self.arcs: dict[str, set[tuple[int, int]]] = {}
 
     def add(self, file: str, lines: Iterable[int]) -> None:
-        """Add lines that another process has executed."""
+        """Add lines that another process executed."""
         self.lines.setdefault(file, set()).update(lines)
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Tracer:
         _settrace(self._trace_call)
 
     def stop(self) -> None:
-        """Stop recording; a trace function that the test has set stays."""
+        """Stop recording, but keep a trace function that the test has set."""
         if _gettrace() == self._trace_call:
             _settrace(None)
         if threading.gettrace() == self._trace_call:
@@ -82,7 +82,7 @@ class Tracer:
 
     @contextlib.contextmanager
     def separate(self) -> Iterator[LineSets]:
-        """Record lines in a dictionary of their own; at the end, add them to the others too."""
+        """Record lines in a separate dictionary, and add them to the others at the end."""
         before = self.lines
         lines = self.lines = {}
         try:
@@ -142,9 +142,10 @@ class Tracer:
 
 
 def hide_traces(is_project: Callable[[str], bool]) -> None:
-    """Hide our traces from files for which `is_project(name)` is true: they may trace themselves.
+    """Hide our trace functions from project files, which may use `sys.settrace` themselves.
 
-    To them, `sys.gettrace` returns None, and `sys.settrace(None)` goes on with our trace.
+    For them, `sys.gettrace` returns None, and `sys.settrace(None)` restores our trace function.
+    `is_project` returns whether a file is the project's own.
     """
 
     def gettrace() -> TraceFunction | None:

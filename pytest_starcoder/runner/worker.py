@@ -99,7 +99,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def _give_descriptors(plugins: pytest.PytestPluginManager) -> None:
-    """Give pytest's streams in memory, which are fast, the descriptors that they replace."""
+    """Give pytest's fast in-memory streams the descriptors of the streams they replace."""
 
     def fileno(stream: object) -> int:
         return 2 if stream is sys.stderr else 1

@@ -268,7 +268,7 @@ SCHEMA: Mapping[str, Key] = {
     ),
     "cache": Key(_cache, "on, off or the absolute path of a folder", _refuse_cache),
     "explain_timeout": Key(
-        _seconds(1), "maximum seconds for explaining, all other limits included"
+        _seconds(1), "maximum seconds for explaining failures; caps all other limits"
     ),
     "causes": Key(_whole(0, 1000), "maximum number of causes sent to the model per run"),
     "replay": Key(_switch, "run failing tests and their neighbours again to trace them"),

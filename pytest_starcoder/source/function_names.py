@@ -1,4 +1,4 @@
-"""Finds the function around each line of a source file."""
+"""Finds the function around each line of a file."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _JOINERS = "\u200c\u200d"
 """Format characters that change how letters and emoji look, not their direction."""
 
 _WORD_END = re.compile(r"(?<=\S)[\s,;&<>(){}\[\]\"']")
-"""Characters at which a text may be cut."""
+"""Characters before which a text may be cut."""
 
 _NUMBER = re.compile(r"([^0-9]*)([0-9]*)")
 
@@ -50,9 +50,9 @@ def one_line(text: str, limit: int = 300) -> str:
 
 
 def cut_between_words(text: str, limit: int) -> str:
-    """Return text on one line as `one_line` does, cut where no part of a word remains.
+    """Return text on one line as `one_line` does, but never cut inside a word.
 
-    A part of a secret would not be recognized as one.
+    Part of a secret would not be recognized as one.
     """
     line = one_line(text, limit + 1)
     if len(line) <= limit:

@@ -14,7 +14,7 @@ MAX_REPR = 240
 """Characters of a representation."""
 
 MIN_VARIABLES = 4
-"""Number of environment variables above which a dictionary with all of them is a copy."""
+"""Number of variables above which a dictionary that has them all is a copy of the environment."""
 
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}|(?<=[\w']) id='\d{6,}'(?=[ >])")
 """An object's address in memory: it differs in every run, and would in every prompt."""
@@ -46,7 +46,7 @@ class _Repr(reprlib.Repr):
     """`reprlib`, with another text for objects whose `__repr__` raises."""
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        # A copy of the environment, perhaps with more variables, holds secrets of all kinds.
+        # A copy of the environment, perhaps with additions, may hold any kind of secret.
         if len(x) >= len(os.environ) > MIN_VARIABLES and x.keys() >= set(os.environ):
             return "<the environment variables>"
         return super().repr_dict(x, level)
@@ -65,7 +65,7 @@ class _Repr(reprlib.Repr):
         half = self.maxother // 2
         return f"{text[:half]}...{text[-half:]}"
 
-    # Their own representations are tables of several lines, which make no sense on one.
+    # The repr of a table has several lines, which make no sense on one.
 
     def repr_DataFrame(self, x: Any, level: int) -> str:
         if table_kind(x) != "frame":
@@ -78,7 +78,7 @@ class _Repr(reprlib.Repr):
         return self._call("Series", x.iloc[:MAX_ROWS].tolist(), x, level)
 
     def _call(self, name: str, items: object, table: Any, level: int) -> str:
-        """Return a call that makes a table like this one."""
+        """Return a constructor call that creates a table like this one."""
         labels = index_items(table)
         index = f", index={self.repr1(labels, level - 1)}" if labels else ""
         return f"{name}({self.repr1(items, level - 1)}{index})"

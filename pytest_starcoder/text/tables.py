@@ -1,4 +1,4 @@
-"""Recognizes arrays, series and frames, without importing the libraries they come from."""
+"""Recognizes arrays, series and frames without importing NumPy or pandas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 MAX_ROWS = 13
-"""Number of rows, and of columns, that are shown: one more than `short_repr` does."""
+"""Maximum number of rows and of columns: one more than `short_repr` shows."""
 
 
 def table_kind(value: object) -> str:
@@ -31,7 +31,7 @@ def frame_items(frame: Any) -> dict[Any, Any]:
 
 
 def index_items(table: Any) -> list[Any]:
-    """Return the first labels of the rows; empty if they are just numbered."""
+    """Return the first row labels; empty if the rows are only numbered."""
     if type(table.index).__name__ == "RangeIndex" and table.index.start == 0:
         return []
     items: list[Any] = table.index[:MAX_ROWS].tolist()

@@ -13,11 +13,11 @@ from support.repositories import git, repository, written
 from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.environment import (
-    COMMITTED,
-    NO_FIXTURE,
-    NO_SERVICE,
-    NOT_JUDGED,
-    OUTSIDE,
+    LACKS_FIXTURE,
+    MAY_LACK_SERVICE,
+    NO_CHANGE_NAMED,
+    ONLY_TEST_CHANGED,
+    OUTSIDE_CODE,
     REMOTE_KINDS,
     Environment,
 )
@@ -79,13 +79,13 @@ class Shop:
     def fact(self, missing: Missing, **conditions: object) -> str:
         """Return the only fact of a failure that is outside the code."""
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        assert (case.unsearched, case.suspects) == (OUTSIDE, ())
+        assert (case.unsearched, case.suspects) == (OUTSIDE_CODE, ())
         [fact] = case.cause.first.facts
         return fact
 
     def is_doubted(self, missing: Missing, **conditions: object) -> bool:
         case = self.judge(missing, **conditions)  # type: ignore[arg-type]
-        return case.unsearched in ("", NO_SERVICE) and len(case.suspects) == 1
+        return case.unsearched in ("", MAY_LACK_SERVICE) and len(case.suspects) == 1
 
 
 @pytest.fixture
@@ -120,10 +120,7 @@ def test_unreadable_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def deleted(name: str) -> str:
-    return (
-        f"{name} is missing, but git tracks it: it was deleted "
-        f"(`git checkout HEAD -- {name}` restores it)"
-    )
+    return f"{name} was deleted, although git tracks it (`git checkout HEAD -- {name}` restores it)"
 
 
 def test_deleted_file(shop: Shop) -> None:
@@ -193,7 +190,7 @@ def test_permission(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shop.is_doubted(missing)  # the file can be opened now
     (shop.folder / "data/old.csv").chmod(0)
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may do anything
-    fact = "this user has no permission to open data/old.csv, whose mode is ----------"
+    fact = "the current user has no permission to open data/old.csv (mode ----------)"
     assert shop.fact(missing) == fact
     written(shop.folder, {"test_shop.py": "def test_prices(): os.chmod('data/old.csv', 0)\n"})
     assert shop.is_doubted(missing)
@@ -211,7 +208,7 @@ def test_full_disk(shop: Shop) -> None:
 def test_unset_variable(shop: Shop) -> None:
     assert shop.fact(VARIABLE) == "the environment variable SHOP_KEY is not set"
     written(shop.folder, {".env.example": "export SHOP_KEY=s3cret\n"})
-    fact = "the environment variable SHOP_KEY is not set; .env.example has it"
+    fact = "the environment variable SHOP_KEY is not set; .env.example defines it"
     assert shop.fact(VARIABLE) == fact
 
 
@@ -223,7 +220,7 @@ def test_variable_read_by_a_fixture(shop: Shop) -> None:
 def test_variable_that_was_set(shop: Shop) -> None:
     case = shop.judge(VARIABLE, variables={"SHOP_KEY": "s3cret"})
     assert not case.unsearched
-    fact = "the environment variable SHOP_KEY was set when pytest started"
+    fact = "the environment variable SHOP_KEY was set when pytest started, but no longer is"
     assert case.cause.first.facts == (fact,)
 
 
@@ -254,7 +251,7 @@ def test_refused_connection(shop: Shop) -> None:
 
 
 def test_unreachable_address(shop: Shop) -> None:
-    fact = "db.shop:7001 cannot be reached from here"
+    fact = "db.shop:7001 is unreachable from this machine"
     assert shop.fact(Missing("network", "db.shop", "7001")) == fact
 
 
@@ -280,7 +277,7 @@ def test_server_of_the_project(shop: Shop) -> None:
 def test_search_without_service(shop: Shop) -> None:
     """In a sandbox without the service, every change that avoids the connection would do."""
     case = shop.judge(Missing("address", "broker", "9999"))
-    assert (case.unsearched, len(case.suspects)) == (NO_SERVICE, 1)
+    assert (case.unsearched, len(case.suspects)) == (MAY_LACK_SERVICE, 1)
 
 
 def test_host(shop: Shop) -> None:
@@ -328,7 +325,7 @@ def test_changed_code(missing: Missing, shop: Shop) -> None:
     breakage = Breakage(total=1, note=note)
     if missing.kind in REMOTE_KINDS:  # the sandbox has no network, whatever the code
         assert shop.is_doubted(missing, breakage=breakage)
-        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NOT_JUDGED)
+        assert shop.judge(missing, breakage=breakage).breakage == Breakage(note=NO_CHANGE_NAMED)
     else:
         assert shop.fact(missing, breakage=breakage)
     assert shop.is_doubted(missing, breakage=Breakage((CODE,)))
@@ -355,7 +352,7 @@ def test_module(shop: Shop) -> None:
 
 def test_fixture(shop: Shop) -> None:
     case = shop.judge(Missing("fixture", "tmp_pth", "tmp_path"))
-    assert (case.unsearched, case.suspects) == (NO_FIXTURE, ())
+    assert (case.unsearched, case.suspects) == (LACKS_FIXTURE, ())
     assert case.cause.first.facts == ("the nearest fixture is 'tmp_path'",)
 
 
@@ -385,7 +382,7 @@ def judge_test(shop: Shop, line: int = 3, breakage: Breakage = NO_BREAKAGE) -> C
 def test_only_the_test_has_changed(tested: Shop) -> None:
     case = judge_test(tested)
     fact = "only test_shop.py has changed since the last commit; the code is as committed"
-    assert (case.cause.first.facts, case.unsearched) == ((fact,), COMMITTED)
+    assert (case.cause.first.facts, case.unsearched) == ((fact,), ONLY_TEST_CHANGED)
 
 
 def test_undoing_says_more(tested: Shop) -> None:

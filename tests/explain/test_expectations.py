@@ -48,7 +48,7 @@ def fact(
 
 def test_documented_result() -> None:
     assert fact() == (
-        "the docstring of split shows split(10) with the result [4, 3, 3], as returned: "
+        "the docstring of split shows that split(10) returns [4, 3, 3], as it did: "
         "the test's expectation may be wrong"
     )
     assert fact("assert [3, 3, 4] == shop.split(10)")

@@ -27,33 +27,33 @@ def module(folder: Path, files: dict[str, str], name: str) -> tuple[str, bool]:
     [
         (
             BUILD | {"src/no_shop/__init__.py": ""},
-            "no_shop is in src/, which is not on the import path: `pip install -e .`, "
-            'or `pythonpath = ["src"]` in pytest\'s settings',
+            "no_shop is in src/, which is not on the import path: run `pip install -e .`, "
+            'or set `pythonpath = ["src"]` in pytest\'s configuration',
             True,
         ),
         (
             {"src/no_shop/__init__.py": ""},
             "no_shop is in src/, which is not on the import path: "
-            'use `pythonpath = ["src"]` in pytest\'s settings',
+            'set `pythonpath = ["src"]` in pytest\'s configuration',
             True,
         ),
         (
             {"no_shop.py": "", "tests/test_a.py": ""},
             "no_shop is in the root folder, which is not on the import path: "
-            'use `pythonpath = ["."]` in pytest\'s settings',
+            'set `pythonpath = ["."]` in pytest\'s configuration',
             True,
         ),
         (
             {"services/web/setup.py": "setup()", "services/web/no_shop/__init__.py": ""},
             "no_shop is in services/web/, which is not on the import path: "
-            "`pip install -e services/web`, "
-            'or `pythonpath = ["services/web"]` in pytest\'s settings',
+            "run `pip install -e services/web`, "
+            'or set `pythonpath = ["services/web"]` in pytest\'s configuration',
             True,
         ),
         (
             {"app/no_shop.py": ""},  # perhaps `from app import no_shop` was meant
             "no_shop is in app/, which is not on the import path: "
-            'use `pythonpath = ["app"]` in pytest\'s settings',
+            'set `pythonpath = ["app"]` in pytest\'s configuration',
             False,
         ),
         (
@@ -76,7 +76,7 @@ def test_root_elsewhere(tmp_path: Path) -> None:
     modules = MissingModules(Project(tmp_path / "config", (tmp_path,)))
     fact, is_outside = modules.module("no_shop")
     assert is_outside
-    assert 'use `pythonpath = ["../src"]`' in fact
+    assert 'set `pythonpath = ["../src"]`' in fact
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_installed_module(name: str, result: tuple[str, bool], tmp_path: Path) -
     [
         (
             Missing("fixture", "httpserver", "http_server"),
-            "the fixture 'httpserver' is part of pytest-httpserver, which requirements.txt "
-            "declares and which is not installed: `pip install pytest-httpserver`",
+            "the fixture 'httpserver' comes from pytest-httpserver, which requirements.txt "
+            "declares but which is not installed: `pip install pytest-httpserver`",
         ),
         (Missing("fixture", "postgresql"), "no fixture of this run has a similar name"),
         (Missing("fixture", "tmp_pth", "tmp_path"), "the nearest fixture is 'tmp_path'"),
@@ -139,7 +139,7 @@ def removed(folder: Path, name: str = "Warehouse") -> str:
 
 def test_renamed_class(stock: Path) -> None:
     written(stock, {"stock.py": NEW})
-    fact = "stock.py had the class Warehouse at the last commit; the class Depot is new there"
+    fact = "stock.py had the class Warehouse in the last commit; the class Depot is new there"
     assert removed(stock) == fact
 
 
@@ -153,7 +153,7 @@ def test_class_renamed_by_commit(stock: Path) -> None:
 
 def test_removed_function(stock: Path) -> None:
     written(stock, {"stock.py": "class Warehouse:\n    pass\n"})
-    assert removed(stock, "count") == "stock.py had the function count at the last commit"
+    assert removed(stock, "count") == "stock.py had the function count in the last commit"
     assert removed(stock, "never") == "stock.py defines Warehouse"
     names = "".join(f"def f{number}(): ...\n" for number in range(9))
     written(stock, {"stock.py": names})
@@ -170,7 +170,7 @@ def test_plugin_for_coroutines(tmp_path: Path) -> None:
     assert modules.plugin() == ""
     written(tmp_path, {"requirements.txt": "pytest_tornasync\n"})
     fact = (
-        "coroutines need a plugin: pytest_tornasync, which requirements.txt declares and which "
+        "async tests need a plugin: pytest_tornasync, which requirements.txt declares but which "
         "is not installed: `pip install pytest_tornasync`"
     )
     assert MissingModules(Project(tmp_path)).plugin() == fact

@@ -51,17 +51,17 @@ def test_calls(actual: object, expected: object, sentences: list[str]) -> None:
     ("code", "fact"),
     [
         ("g.charge.assert_called_with(6)", "argument 1 is 7, not 6"),
-        ("g.charge.assert_any_call(6)", "of the nearest call, argument 1 is 5, not 6"),
+        ("g.charge.assert_any_call(6)", "in the closest call, argument 1 is 5, not 6"),
         ("g.charge.assert_has_calls([call(5), call(6)])", "call(6) is not among the calls"),
         ("g.assert_has_calls([call.charge(5), call.pay(6)])", "pay(6) is not among the calls"),
         (
             "g.charge.assert_has_calls([call(7), call(5)])",
-            "these calls were made, but not in this order one after another",
+            "all of these calls were made, but not consecutively in this order",
         ),
         ("g.pay.assert_called_once()", "g.pay was never called; calls on g: charge(5), charge(7)"),
         ("g.pay.assert_called_with(1)", "g.pay was never called; calls on g: charge(5), charge(7)"),
         ("assert g.pay.called", "g.pay was never called; calls on g: charge(5), charge(7)"),
-        ("assert g.charge.call_count == 3", "its calls are call(5), call(7)"),
+        ("assert g.charge.call_count == 3", "the calls were call(5), call(7)"),
         ("g.total() + 1", "g.total() is a mock: was the return_value of g.total set?"),
     ],
 )
@@ -83,7 +83,8 @@ def test_awaits(tmp_path: Path) -> None:
     sender = mock.AsyncMock()
     sender("a").close()
     code = "sender.assert_awaited_once_with('b')"
-    assert observe(code, tmp_path, sender=sender)[0] == "it was called, but not awaited: call('a')"
+    fact = "the mock was called, but not awaited: call('a')"
+    assert observe(code, tmp_path, sender=sender)[0] == fact
     asyncio.run(sender("a"))
     assert observe(code, tmp_path, sender=sender)[0] == "argument 1 is 'a', not 'b'"
 

@@ -13,7 +13,7 @@ from support.raising import observe
 def test_other_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print("total: 3", file=sys.stderr)
     captured = capsys.readouterr()
-    sentence = "nothing was written to out, but to err: 'total: 3\\n'"
+    sentence = "nothing was written to out, but err has 'total: 3\\n'"
     assert sentence in observe("assert captured.out == 'x'", tmp_path, captured=captured)
     assert sentence not in observe("assert captured.err == 'x'", tmp_path, captured=captured)
 

@@ -104,7 +104,7 @@ def test_unsuitable_neighbours(child: Child) -> None:
     [
         (
             finished("test_bad", "failed", 9),
-            ("not rerun: it took 9.0 s, and only 3 s are allowed",),
+            ("not rerun: it took 9.0 s, more than the limit of 3 s",),
         ),
         (finished("test_bad", "failed", allowed=False), ()),
     ],
@@ -239,7 +239,7 @@ def test_disturbed_by_tracing() -> None:
 
     [result] = replay(run, [failure("test_bad")], [BAD])
     assert result.statements == (
-        "passed when rerun while its lines were recorded, and failed without that: flaky, or "
+        "passed when rerun with tracing, but failed without it: flaky, or "
         "dependent on sys.settrace",
     )
 

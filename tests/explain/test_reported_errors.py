@@ -35,8 +35,8 @@ def test_groups(tmp_path: Path) -> None:
     group = "raise ExceptionGroup('two', [caught(1), ExceptionGroup('', [caught(2), KeyError(3)])])"
     failure = failed(group, tmp_path)
     assert failure.facts[:2] == (
-        "the group has ValueError: amount 1 at test_x.py:4 in charge",
-        "the group has ValueError: amount 2 at test_x.py:4 in charge",
+        "the group contains ValueError: amount 1 at test_x.py:4 in charge",
+        "the group contains ValueError: amount 2 at test_x.py:4 in charge",
     )
 
 

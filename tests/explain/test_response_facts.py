@@ -164,7 +164,7 @@ def test_error_of_the_server(tmp_path: Path) -> None:
 
 def test_logged_error(tmp_path: Path) -> None:
     failure = failure_beside(tmp_path, "KeyError('cost')")
-    assert "the log has KeyError: 'cost' at app.py:2 in view" in failure.facts
+    assert "the log contains KeyError: 'cost' at app.py:2 in view" in failure.facts
 
 
 def test_secrets_in_responses(tmp_path: Path) -> None:

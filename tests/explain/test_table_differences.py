@@ -30,7 +30,7 @@ def sales(**columns: Any) -> Any:
         # The first difference may be within the tolerance.
         ([1.0000001, 5.0], [1.0, 3.0], ["[1] is 5.0, not 3.0", "2 of 2 values differ"]),
         ([[0, 0, 0]], [[0], [0], [0]], ["the shape is (1, 3), not (3, 1)"]),
-        ([1.0, 2.0], [1, 2], ["the value has the type float64, not int64"]),
+        ([1.0, 2.0], [1, 2], ["the value has the dtype float64, not int64"]),
         ([float("nan")], [float("nan")], ["1 value of both are NaN, which equals nothing"]),
         (["a"], ["b"], ["[0] is 'a', not 'b'"]),
     ],
@@ -55,7 +55,7 @@ def test_approx() -> None:
         (sales(extra=1), ["the column 'extra' is unexpected"]),
         (sales()[["total", "shop"]], ["the same columns in a different order: ['total', 'shop']"]),
         (sales().iloc[:2], ["2 rows instead of 3"]),
-        (sales(total=[10, 20, 30]), ["the column 'total' has the type int64, not float64"]),
+        (sales(total=[10, 20, 30]), ["the column 'total' has the dtype int64, not float64"]),
         (sales().set_axis([1, 2, 3]), ["index[0] is 1, not 0"]),
     ],
 )

@@ -80,8 +80,8 @@ def test_called_function(tmp_path: Path) -> None:
     ("body", "fact"),
     [
         ("result = charge(1)", "result is {'charged': 1}"),
-        ("fetch(1)", "fetch is async, and its call is not awaited: nothing of it ran"),
-        ("rows(1)", "rows is a generator function: nothing of it runs until it is iterated over"),
+        ("fetch(1)", "fetch is async, but the call is not awaited, so its body never ran"),
+        ("rows(1)", "rows is a generator function: its body runs only when it is iterated over"),
         ("charge(role)", "with role = 'admin'"),
     ],
 )
@@ -102,7 +102,7 @@ def test_another_warning(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pytest gives the others again
         failure = failed(code, tmp_path)
-    assert failure.facts[0] == "the warnings were DeprecationWarning('old')"
+    assert failure.facts[0] == "the emitted warnings were DeprecationWarning('old')"
 
 
 def test_blocks() -> None:

@@ -114,7 +114,7 @@ COLLECTED = replace(CASE.cause.first, phase="collect")
         (Case(Cause((COLLECTED,))), "the file could not be collected"),
         (
             replace(CASE, replay=Replay(order=("t.py::test_passing", FIRST))),
-            "the test fails only after others",
+            "the test fails only after other tests",
         ),
     ],
     ids=["unsearched", "only-test", "collection", "order"],

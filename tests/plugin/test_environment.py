@@ -122,7 +122,7 @@ def first_fact(run: Run, test: str) -> str:
     [
         (
             "test_prices",
-            "data/prices.csv is missing, but git tracks it: it was deleted "
+            "data/prices.csv was deleted, although git tracks it "
             "(`git checkout HEAD -- data/prices.csv` restores it)",
         ),
         ("test_host", "the environment variable NO_SUCH_SHOP_HOST is not set"),
@@ -130,8 +130,8 @@ def first_fact(run: Run, test: str) -> str:
         ("test_video", "the program no-such-ffmpeg is not on PATH"),
         (
             "test_shop.py",
-            "no_such_shop is in src/, which is not on the import path: `pip install -e .`, "
-            'or `pythonpath = ["src"]` in pytest\'s settings',
+            "no_such_shop is in src/, which is not on the import path: run `pip install -e .`, "
+            'or set `pythonpath = ["src"]` in pytest\'s configuration',
         ),
         (
             "test_tool.py",
@@ -155,7 +155,7 @@ def test_one_cause(run: Run) -> None:
 
 
 def test_fixtures(run: Run) -> None:
-    assert first_fact(run, "test_web").startswith("the fixture 'httpserver' is part of ")
+    assert first_fact(run, "test_web").startswith("the fixture 'httpserver' comes from ")
     assert first_fact(run, "test_misspelt") == "the nearest fixture is 'tmp_path'"
     note = "not searched for: the test cannot start without its fixture"
     assert run.cause("test_misspelt")["fixes_note"] == note

@@ -28,7 +28,7 @@ MIN_COMMON = 0.5
 """Minimum share of common lines for a removed and a new file to be one that was renamed."""
 
 NOT_OWN = {*INSTALLED, "__pycache__"}
-"""Folders of files that nobody has written."""
+"""Folders of files that the project's authors did not write."""
 
 REGULAR = ("100644", "100755")
 """Modes of regular files; others are symbolic links and submodules."""
