@@ -97,12 +97,10 @@ class Recorded:
     def sources(self, project: Path) -> SourceFiles:
         return SourceFiles.below(project / self.root)
 
-    def cases(self, project: Path) -> list[evidence.Case]:
+    def cases(self, project: Path, sources: SourceFiles) -> list[evidence.Case]:
         """Return the cases as this version of the package builds them."""
         history = History(project / self.root)
-        return evidence.build_cases(
-            self.causes, self.replays, self.sources(project), history, self.test_files
-        )
+        return evidence.build_cases(self.causes, self.replays, sources, history, self.test_files)
 
 
 def read_recorded(path: Path) -> Recorded:
@@ -184,7 +182,7 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
     if explained is None:
         return None
     ended, recorded, text = explained
-    cases = recorded.cases(case.project)
+    cases = recorded.cases(case.project, recorded.sources(case.project))
     if not cases:
         return None
     first = cases[0]

@@ -38,6 +38,7 @@ from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.lines import has_code, statement_at
+from pytest_starcoder.source.sources import SourceFiles
 
 TOP = (1, 3, 5)
 EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-fix=off")
@@ -146,20 +147,33 @@ def record_run(bug: RealBug, package: Path, records: Path) -> Record:
     return Record(bug.name, plain.wall, explained.wall)
 
 
-def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
-    """Rank the lines of a recorded run; return None if the run has no failure."""
+ALL = "all evidence"
+
+Results = dict[str, Result]
+"""How a bug was ranked with all evidence, and without each kind."""
+
+
+def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Results:
+    """Rank the lines of a recorded run; the result is empty if the run has no failure."""
     recorded = read_recorded(records / f"{bug.name}.pickle")
-    cases = recorded.cases(bug.tree)
-    if not cases:
-        return None
-    sources = recorded.sources(bug.tree)
-    first = next((case for case in cases if _is_of_bug(case, bug)), cases[0])
-    path = os.path.relpath(row["source"], recorded.root)
+    sources = recorded.sources(bug.tree)  # shared, because parsing takes most of the time
+    path = relative(row["source"], recorded.root)
     faulty = faulty_lines(path, row, sources(path))
-    suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
+    results = {}
+    for kind, names in {ALL: (), **EVIDENCE}.items():
+        with without(names):
+            cases = recorded.cases(bug.tree, sources)
+        if cases:
+            first = next((case for case in cases if is_of_bug(case, bug)), cases[0])
+            results[kind] = _judge(bug, first, faulty, sources)
+    return results
+
+
+def _judge(bug: RealBug, case: Case, faulty: Collection[Line], sources: SourceFiles) -> Result:
+    suspects = [(suspect.path, suspect.line) for suspect in case.suspects]
     place = next((place for place, line in enumerate(suspects, 1) if line in faulty), None)
-    prompt = preview_prompt(first, Settings(), lambda text: text).text
-    hits = _baselines(first, faulty)
+    prompt = preview_prompt(case, Settings(), lambda text: text).text
+    hits = _baselines(case, faulty)
     hits[OURS] = tuple(float(place is not None and place <= k) for k in TOP)
     return Result(
         bug.name,
@@ -167,11 +181,16 @@ def rank(bug: RealBug, row: Mapping[str, Any], records: Path) -> Result | None:
         place,
         any(shows(prompt, sources(path), (path, line)) for path, line in faulty),
         len(prompt),
-        not faulty.isdisjoint(first.scores),
+        any(line in case.scores for line in faulty),
     )
 
 
-def _is_of_bug(case: Case, bug: RealBug) -> bool:
+def relative(path: str, root: str) -> str:
+    """Return a path of the repository as pytest's root sees it."""
+    return os.path.relpath(path, root)
+
+
+def is_of_bug(case: Case, bug: RealBug) -> bool:
     ends = {nodeid.rpartition("::")[2] for nodeid in bug.tests}
     return any(nodeid.rpartition("::")[2] in ends for nodeid in case.cause.nodeids)
 
@@ -206,17 +225,6 @@ def read_records(path: Path) -> dict[str, Record]:
     lines = path.read_text("utf-8").splitlines()
     records = [Record(**json.loads(line)) for line in lines]
     return {record.bug: record for record in records}
-
-
-def rank_all(
-    bugs: Sequence[RealBug], rows: Mapping[str, Mapping[str, Any]], records: Path
-) -> list[Result]:
-    results = []
-    for bug in bugs:
-        result = rank(bug, rows[bug.name], records)
-        if result is not None:
-            results.append(result)
-    return results
 
 
 def share(values: Sequence[float]) -> str:
@@ -255,8 +263,8 @@ def describe(result: Result) -> str:
     return f"{result.bug}: rank {place}, {shown}, {result.characters} characters{executed}"
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = options(__doc__)
+def parser(description: str | None) -> argparse.ArgumentParser:
+    parser = options(description)
     parser.add_argument("folder", type=Path, help="folder with the trees of the bugs")
     parser.add_argument("--bugs", type=Path, required=True, metavar="LIST")
     parser.add_argument("--records", type=Path, metavar="FOLDER", help="default: in FOLDER")
@@ -267,7 +275,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    arguments = parser().parse_args()
+    arguments = parser(__doc__).parse_args()
     started = time.perf_counter()
     chosen = tuple(arguments.only.split(","))
     rows = {row["id"]: row for row in json.loads(arguments.bugs.read_text("utf-8"))}
@@ -277,14 +285,17 @@ def main() -> None:
     records.mkdir(exist_ok=True)
     done = record_missing(bugs, folder, records)
     recorded = [bug for bug in bugs if bug.name in done and not done[bug.name].problem]
-    results = rank_all(recorded, rows, records)
-    for result in results:
-        print(describe(result), file=sys.stderr)
+    ranked = []
+    for bug in recorded:
+        of_bug = rank(bug, rows[bug.name], records)
+        if of_bug:
+            ranked.append(of_bug)
+            print(describe(of_bug[ALL]), file=sys.stderr, flush=True)
+    results = [of_bug[ALL] for of_bug in ranked]
     table_rows = table(results, done)
-    for kind, names in EVIDENCE.items():
-        with without(names):
-            results_without = rank_all(recorded, rows, records)
-        table_rows.append(Row(f"top-1/3/5, without {kind}", tops(results_without, OURS)))
+    for kind in EVIDENCE:
+        others = tops([of_bug[kind] for of_bug in ranked], OURS)
+        table_rows.append(Row(f"top-1/3/5, without {kind}", others))
     left_out = Row("left out: no failure was recorded", str(len(bugs) - len(results)))
     charts = [chart(results)]
     publish(Outcome("real_lines", [*table_rows, left_out, wall_time(started)], charts), arguments)

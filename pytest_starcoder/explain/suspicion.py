@@ -1,7 +1,7 @@
 """Ranks the statements that a failing test ran by how likely they are to be at fault.
 
 The score is a weighted sum of the evidence that `line_features` measures. The weights were fitted
-to the real bugs of benchmarks/real_lines.py, except those that cannot be measured there.
+to real bugs by benchmarks/ranking_weights.py, except those that cannot be measured there.
 """
 
 from __future__ import annotations
