@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.ranking import read_recorded
+from benchmarks.ranking import TOP, read_recorded
 from benchmarks.real_bugs import RealBug
 from benchmarks.real_lines import (
     EVIDENCE,
-    TOP,
     faulty_lines,
     is_of_bug,
     parser,

@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.broke_tools import install_over, unpack_this_package
 from benchmarks.edits import expected_top
 from benchmarks.published import Outcome, Row, options, publish, wall_time
-from benchmarks.ranking import RECORDER, Line, is_test, read_recorded, shows
+from benchmarks.ranking import RECORDER, TOP, Line, is_test, read_recorded, shows
 from benchmarks.real_bugs import RealBug
 from benchmarks.runs import median
 from pytest_starcoder.explain import suspicion
@@ -40,7 +40,6 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.lines import has_code, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 
-TOP = (1, 3, 5)
 EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-fix=off")
 OURS, RAISED, LAST, OCHIAI = (
     "ours",

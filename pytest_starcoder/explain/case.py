@@ -38,7 +38,7 @@ from pytest_starcoder.source.checking_code import checks_in
 from pytest_starcoder.source.functions import lines_of_tests
 from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.line_index import index_lines
-from pytest_starcoder.source.lines import line_of, statement_at
+from pytest_starcoder.source.lines import line_of
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
@@ -247,12 +247,7 @@ class _CaseBuilder:
         self._deadline = deadline
         self._expanded: dict[int, Outcome] = {}
 
-    def build(
-        self,
-        cause: Cause,
-        replay: Replay,
-        shared: Mapping[Line, float],
-    ) -> Case:
+    def build(self, cause: Cause, replay: Replay, shared: Mapping[Line, float]) -> Case:
         """Return the case of a cause; `shared` is the share of other causes that run a line."""
         failing = list(map(self._expand, replay.failing))
         passing = list(map(self._expand, replay.passing))
@@ -382,7 +377,7 @@ class _CaseBuilder:
         if not failure.frames:
             return []
         frame = failure.frames[-1]
-        first, last = statement_at(self._sources(frame.path), frame.line)
+        _, first, last = statement_around(frame.path, frame.line, self._sources)
         names = set(_called_names(frame))
         has_late = any(call.late for call in outcome.calls)
         sentences: dict[str, None] = {}

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_starcoder.source.callees import is_instance
 
@@ -118,7 +118,7 @@ class Comparer:
         common = min(len(first), len(second))
         index = 0
         if common > MIN_BISECTED and self.tolerance is None and _are_builtin(first, second):
-            index = _equal_start(first, second, common)
+            index = common_start(first, second)
         while index < common and self.equal(first[index], second[index]) is not False:
             index += 1
         return index
@@ -138,9 +138,13 @@ def _are_builtin(*lists: list[Any]) -> bool:
     return all(kind in BUILTINS for items in lists for kind in set(map(type, items)))
 
 
-def _equal_start(first: list[Any], second: list[Any], common: int) -> int:
-    """Return the number of equal items at the start, comparing whole slices."""
-    low, high = 0, common
+Items = TypeVar("Items", str, bytes, list[Any])
+
+
+def common_start(first: Items, second: Items) -> int:
+    """Return the number of equal items at the start of two sequences."""
+    # Comparing slices is much faster than comparing items in a loop.
+    low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
         if first[low:middle] == second[low:middle]:

@@ -122,13 +122,13 @@ def select_excerpts(
 
 
 class _Selection:
-    """Lines to show, by unit; `size` is their number of characters."""
+    """Lines to show, by unit, as far as there is room."""
 
     def __init__(self, sources: SourceFiles, room: Room) -> None:
         self._sources = sources
         self._room = room
         self._lines: dict[tuple[str, Unit], set[int]] = {}
-        self.size = 0
+        self._size = 0
 
     def add(self, line: Line) -> bool:
         """Add a line with its context; return False if there is no room."""
@@ -143,13 +143,13 @@ class _Selection:
         statement = self._sources.derive(path, index_lines).statements.get(number)
         added = _context(unit, number, statement or range(number, number + 1), self._room)
         added -= lines
-        size = self.size
+        size = self._size
         for text in _render(source, unit, added):
             size += len(text) + 1
         # The first line is always shown.
         if self._lines and size > self._room.characters:
             return False
-        self.size = size
+        self._size = size
         self._lines[path, unit] = lines | added
         return True
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 
-from pytest_starcoder.explain.equality import Pair
+from pytest_starcoder.explain.equality import Pair, common_start
 from pytest_starcoder.text.display import counted
 
 MAX_FOLDED = 100_000
@@ -34,7 +34,7 @@ def compare_texts(pair: Pair) -> Iterator[str]:
         return
     if pair.place and length <= 40:
         return  # both were already shown in full
-    index = _first_difference(actual, expected)
+    index = common_start(actual, expected)
     newlines = actual.count("\n", 0, index)
     where = f"line {newlines + 1}" if newlines else f"index {index}"
     excerpt = _context(actual, index)
@@ -54,7 +54,7 @@ def _compare_characters(pair: Pair, actual: str, expected: str) -> Iterator[str]
 def compare_bytes(pair: Pair) -> Iterator[str]:
     """Yield sentences on two byte strings."""
     actual, expected = pair.actual, pair.expected
-    index = _first_difference(actual, expected)
+    index = common_start(actual, expected)
     excerpt = _context(actual, index)
     expected_excerpt = _context(expected, index)
     yield f"{pair.at}they differ from byte {index} on: {excerpt} instead of {expected_excerpt}"
@@ -160,19 +160,6 @@ def _context(text: str | bytes, index: int) -> str:
         line_start = text.rfind("\n", 0, index) + 1
         start = max(start, line_start)
     return repr(text[start:end])
-
-
-def _first_difference(first: str | bytes, second: str | bytes) -> int:
-    """Return the first index at which two texts differ."""
-    # Comparing slices is much faster than comparing characters in a loop.
-    low, high = 0, min(len(first), len(second))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if first[low:middle] == second[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def missing_text(part: str, text: str) -> Iterator[str]:
