@@ -107,7 +107,7 @@ ChangedLines = Mapping[str, Collection[int]]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is missing, as a sentence; empty if unknown. `is_outside`: the code is not at fault."""
+    """A sentence on what is missing, or an empty one; `is_outside`: the code is not at fault."""
 
     fact: str = ""
     is_outside: bool = False

@@ -191,13 +191,14 @@ class _Measure:
         spectrum = self._spectrum
         words = self._words
         traceback = self._traceback
+        score = spectrum.score(path, numbers)
         return Features(
-            spectrum=spectrum.score(path, numbers),
-            only_failing=float(spectrum.runs_only_failing(path, numbers)),
+            spectrum=score,
+            only_failing=float(bool(execution.passing) and score > 0.999),
             passing=math.log(1 + spectrum.count_passing(path, numbers)) / 4,
             guards=spectrum.guards(path, first, index),
             unchecked=float(_ran_unchecked(execution.failing, path, numbers)),
-            at_import=float(not spectrum.score(path, numbers)),
+            at_import=float(not score),
             raised=float(traceback.raised(statement)),
             traceback=float(traceback.contains(statement)),
             returns_none=float(returns_none and self._mentions_none),
@@ -232,9 +233,6 @@ class _Spectrum:
 
     def score(self, path: str, numbers: Iterable[int]) -> float:
         return max(self._scores.get((path, number), 0.0) for number in numbers)
-
-    def runs_only_failing(self, path: str, numbers: Sequence[int]) -> bool:
-        return bool(self._passing) and self.score(path, numbers) > 0.999
 
     def count_passing(self, path: str, numbers: Iterable[int]) -> int:
         """Return the number of passing tests that ran the line that the fewest of them ran."""

@@ -30,7 +30,7 @@ class StatementEffects:
 
     @property
     def replaces(self) -> bool:
-        """Whether its results replace those of earlier executions, as in a loop."""
+        """True if its results replace those of earlier executions, as in a loop."""
         return bool(self.sets) and not self.sets & self.reads
 
 
